@@ -1,0 +1,1 @@
+"""The ground floor: codebook, segmentation, network, inference; knows neither training nor serving."""

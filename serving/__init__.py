@@ -1,0 +1,1 @@
+"""Command line, HTTP service and what reads their input; stands on model."""

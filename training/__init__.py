@@ -1,0 +1,1 @@
+"""Data, training, evaluation, baselines and benchmarks; stands on model."""
