@@ -1,0 +1,89 @@
+"""Splits by article: no article, and no sentence that recurs across articles, stands on both sides."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from model.records import GoldSentence
+from training.sources import TRAIN, LoadedSource
+
+DEV, TEST = "dev", "test"
+
+
+@dataclass(frozen=True)
+class Split:
+    """The parts of the data; `transfer` is a conflict that training never sees.
+
+    Attributes:
+        dropped: Training sentences left out because an evaluation part holds the same words.
+    """
+
+    train: list[GoldSentence]
+    dev: list[GoldSentence]
+    test: list[GoldSentence]
+    transfer: list[GoldSentence]
+    dropped: int
+
+
+def normalise(text: str) -> str:
+    """A sentence without case, punctuation and figures' separators, to find repeated ones."""
+    return " ".join(re.findall(r"\w+", text.lower()))
+
+
+def article_part(article: str, dev_share: float, test_share: float) -> str:
+    """The part that an article belongs to: a function of its id alone, so that it never moves."""
+    place = int.from_bytes(hashlib.sha256(article.encode()).digest()[:8]) / 2**64
+    if place < test_share:
+        return TEST
+    return DEV if place < test_share + dev_share else TRAIN
+
+
+def split_sources(loaded: Sequence[LoadedSource], dev_share: float, test_share: float) -> Split:
+    """Divide the loaded sources.
+
+    Sentences annotated for targets alone (no mention and no sentence axis) are training data, unless dev or test
+    holds sentences of their article.
+    """
+    parts: dict[str, list[GoldSentence]] = {TRAIN: [], DEV: [], TEST: []}
+    transfer: list[GoldSentence] = []
+    targets_only: list[GoldSentence] = []
+    for item in loaded:
+        if item.source.role != TRAIN:
+            transfer += item.gold
+            continue
+        for sentence in item.gold:
+            if not sentence.labels and sentence.mentions is None:
+                targets_only.append(sentence)
+                continue
+            part = item.source.fixed_part or article_part(sentence.article, dev_share, test_share)
+            parts[part].append(sentence)
+    held_articles = {s.article for s in [*parts[DEV], *parts[TEST]]}
+    parts[TRAIN] += [s for s in targets_only if s.article not in held_articles]
+    held_out = {normalise(s.text) for s in [*parts[DEV], *parts[TEST], *transfer]}
+    train = [s for s in parts[TRAIN] if normalise(s.text) not in held_out]
+    # Wire copy recurs across outlets: what dev shares with test or transfer would be chosen on and reported.
+    reported = {normalise(s.text) for s in [*parts[TEST], *transfer]}
+    dev = [s for s in parts[DEV] if normalise(s.text) not in reported]
+    dropped = len(parts[TRAIN]) - len(train) + len(parts[DEV]) - len(dev)
+    return Split(train, dev, parts[TEST], transfer, dropped)
+
+
+def shared_sentences(left: Iterable[GoldSentence], right: Iterable[GoldSentence]) -> list[str]:
+    """Ids of sentences of `left` whose normalised text is in `right`; empty when a split is clean."""
+    texts = {normalise(sentence.text) for sentence in right}
+    return [sentence.id for sentence in left if normalise(sentence.text) in texts]
+
+
+def label_counts(sentences: Iterable[GoldSentence]) -> Mapping[str, Mapping[str, int]]:
+    """How often each label occurs, by axis; mention labels are counted by mention, under the key ''."""
+    counts: dict[str, dict[str, int]] = {}
+    for sentence in sentences:
+        for mention in sentence.mentions or ():
+            held = counts.setdefault("", {})
+            held[mention.label] = held.get(mention.label, 0) + 1
+        for axis, labels in sentence.labels.items():
+            held = counts.setdefault(axis, {})
+            for label in labels:
+                held[label] = held.get(label, 0) + 1
+    return counts
