@@ -50,7 +50,7 @@ def read_lines(source: Iterable[bytes], name: str) -> Iterator[Line]:
             yield Line(number, None, f"{where}: expected UTF-8 text, but found {found}. Convert the file to UTF-8.")
             continue
         try:
-            record = json.loads(text, parse_float=_number, parse_constant=_number)
+            record = json.loads(text.rstrip("\r\n"), parse_float=_number, parse_constant=_number)
         except (ValueError, RecursionError) as error:
             found = "deep nesting" if isinstance(error, RecursionError) else "a number out of range"
             if isinstance(error, json.JSONDecodeError):

@@ -234,8 +234,9 @@ def _labelled_spans(
 ) -> tuple[LabelledSpan, ...]:
     """Resolve phrases to spans: by offsets where given, else known places, else the next free occurrence."""
     items = record[axis]
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise RecordError(f"{where}: axis '{axis}' expected a list of objects, but found {_kind(items)}. Use [].")
+    others = [item for item in items if not isinstance(item, dict)] if isinstance(items, list) else [items]
+    if others:
+        raise RecordError(f"{where}: axis '{axis}' expected a list of objects, but found {_kind(others[0])}. Use [].")
     found: list[LabelledSpan] = []
     for item in items:
         phrase = item.get(phrase_key)
@@ -288,4 +289,6 @@ def _check_label(value: object, allowed: Sequence[str], axis: str, where: str) -
 
 
 def _kind(value: object) -> str:
-    return "nothing" if value is None else type(value).__name__
+    if value is None:
+        return "nothing"
+    return "an empty text" if isinstance(value, str) and not value.strip() else type(value).__name__

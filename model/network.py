@@ -1,0 +1,99 @@
+"""The torch model: one encoder pass, and a head for each kind of axis.
+
+Imported by training alone; serving runs the exported graph.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel, PreTrainedModel
+
+from model.codebook import Codebook
+from model.outputs import OUTPUT_NAMES
+from model.tags import tag_count
+
+
+@dataclass(frozen=True)
+class HeadSizes:
+    """Widths of the three heads; a width of 0 leaves the head out."""
+
+    tags: int
+    sentence_labels: int
+    target_labels: int
+
+    @classmethod
+    def for_codebook(cls, codebook: Codebook) -> "HeadSizes":
+        """Heads as a codebook needs them."""
+        mention, target = codebook.mention_axis, codebook.target_axis
+        return cls(
+            tags=tag_count(len(mention.labels)) if mention else 0,
+            sentence_labels=len(codebook.sentence_labels),
+            target_labels=len(target.labels) if target else 0,
+        )
+
+
+class SentenceHead(nn.Module):
+    """Multi-label head whose logit is a sum over tokens, so that the words behind it can be named.
+
+    Every label attends to the tokens on its own: logit = bias + Σ_t attention_t · score_t. The summands are
+    the evidence that a label is shown with, exactly and from the same pass.
+    """
+
+    def __init__(self, width: int, labels: int) -> None:
+        super().__init__()
+        self.attention = nn.Linear(width, labels)
+        self.score = nn.Linear(width, labels)
+        self.bias = nn.Parameter(torch.zeros(labels))
+
+    def forward(self, states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits (B, K) and the tokens' parts of them (B, L, K)."""
+        weights = self.attention(states).masked_fill(mask[:, :, None] == 0, -1e4)  # (B, L, K)
+        parts = weights.softmax(dim=1) * self.score(states)  # (B, L, K)
+        return parts.sum(dim=1) + self.bias, parts
+
+
+class Network(nn.Module):
+    """Encoder and heads. Every output exists, of width 0 where the codebook has no such axis."""
+
+    def __init__(self, encoder: PreTrainedModel, sizes: HeadSizes, dropout: float = 0.1) -> None:
+        super().__init__()
+        width = encoder.config.hidden_size
+        self.encoder = encoder
+        self.dropout = nn.Dropout(dropout)
+        self.mention_head = nn.Linear(width, sizes.tags)
+        self.sentence_head = SentenceHead(width, sizes.sentence_labels)
+        self.target_head = nn.Linear(width, sizes.target_labels)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Run one pass.
+
+        Args:
+            input_ids: Token ids, shape (B, L).
+            attention_mask: 1 for tokens, 0 for padding, shape (B, L).
+
+        Returns:
+            In the order of `OUTPUT_NAMES`: tag logits (B, L, T), sentence logits (B, K), the tokens' parts of
+            them (B, L, K), and target logits a token (B, L, S).
+        """
+        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state  # (B, L, H)
+        states = self.dropout(states)
+        sentence_logits, parts = self.sentence_head(states, attention_mask)
+        outputs = (self.mention_head(states), sentence_logits, parts, self.target_head(states))
+        assert len(outputs) == len(OUTPUT_NAMES)
+        return outputs
+
+
+def load_network(encoder_folder: Path, codebook: Codebook, dropout: float = 0.1) -> Network:
+    """Build the network on a base encoder, with new heads for the codebook.
+
+    Args:
+        encoder_folder: A Hugging Face model folder (config.json, model.safetensors).
+        dropout: Share of states dropped before the heads while training.
+    """
+    # Eager attention exports to plain operators, and with dropout off it equals the fused form.
+    encoder = AutoModel.from_pretrained(
+        str(encoder_folder), local_files_only=True, add_pooling_layer=False, attn_implementation="eager"
+    )
+    return Network(encoder, HeadSizes.for_codebook(codebook), dropout)

@@ -1,0 +1,36 @@
+"""Tokenisation with exact character spans, by the tokenizer of the base encoder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tokenizers import Encoding, Tokenizer
+
+from model.decoding import Tokens
+from model.spans import Span
+
+MAX_TOKENS = 256  # special tokens included: what all-MiniLM-L6-v2 was trained for
+
+
+class SentenceTokenizer:
+    """Wraps a `tokenizer.json`; padding is left to the caller, truncation is counted."""
+
+    def __init__(self, file: Path, max_tokens: int = MAX_TOKENS) -> None:
+        self._tokenizer = Tokenizer.from_file(str(file))
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(max_tokens)
+
+    def __call__(self, texts: Sequence[str]) -> list[Tokens]:
+        """Tokenise sentences; those longer than `max_tokens` lose their end."""
+        return [
+            Tokens(
+                ids=encoding.ids,
+                spans=[Span(*offsets) for offsets in encoding.offsets],
+                words=encoding.word_ids,
+                total=_words_tokens(encoding) + sum(_words_tokens(part) for part in encoding.overflowing),
+            )
+            for encoding in self._tokenizer.encode_batch(list(texts))
+        ]
+
+
+def _words_tokens(encoding: Encoding) -> int:
+    return len(encoding.ids) - sum(encoding.special_tokens_mask)
