@@ -206,10 +206,9 @@ def _load_targets(source: Source, texts: Path, codebook: Codebook) -> list[GoldS
     rows: dict[tuple[str, str], list[LabelledSpan]] = {}
     for row in _rows(texts):
         sentence = str(row[source.text_field if source.text_field in row else "sentence"])
-        article = re.sub(r"_-?\d+$", "", re.sub(r"_[^_]*(?:_\d+_\d+)$", "", str(row["id"])))
         span = Span(int(row["from"]), int(row["to"]))
         labelled = LabelledSpan(span, source.labels[str(row["polarity"])])
-        found = rows.setdefault((article, sentence), [])
+        found = rows.setdefault((document_id(source, row), sentence), [])
         if all(span != other.span for other in found):
             found.append(labelled)
     return [

@@ -1,0 +1,122 @@
+"""Fit the calibration on development sentences: temperatures, thresholds, the abstention rule."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from model.calibration import Calibration, sigmoid, softmax
+from model.codebook import Codebook
+from model.decoding import Tokens
+from model.outputs import Floats, SentenceOutputs
+from model.records import GoldSentence
+from model.tags import encode_tags
+
+# Thresholds stay near one half: development data is small, and a far one would be luck.
+_THRESHOLDS = np.round(np.arange(0.30, 0.701, 0.02), 2)
+
+
+class EmptyCalibrationSet(ValueError):
+    """There is nothing to fit on."""
+
+
+def fit_calibration(
+    gold: Sequence[GoldSentence],
+    tokens: Sequence[Tokens],
+    outputs: Sequence[SentenceOutputs],
+    codebook: Codebook,
+    abstain_below: float,
+) -> Calibration:
+    """Fit temperatures and thresholds on development sentences.
+
+    Args:
+        tokens, outputs: Of each gold sentence, in order.
+        abstain_below: Probability of its least certain decision under which an axis is "not sure".
+
+    Returns:
+        The calibration; an axis without development gold keeps temperature 1 and thresholds 0.5.
+    """
+    rows = list(zip(gold, tokens, outputs, strict=True))
+    temperatures: dict[str, float] = {}
+    thresholds: dict[str, Mapping[str, float]] = {}
+    if axis := codebook.mention_axis:
+        logits, wanted = [], []
+        for sentence, tok, out in rows:
+            if sentence.mentions is not None:
+                tags = encode_tags(sentence.mentions, tok.spans, axis.label_names)
+                kept = [n for n, word in enumerate(tok.words) if word is not None]
+                logits.append(out.tag_logits[kept])
+                wanted.append(np.array([tags[n] for n in kept]))
+        if logits:
+            temperatures[axis.name] = fit_temperature(np.concatenate(logits), np.concatenate(wanted))
+    if axis := codebook.target_axis:
+        logits, wanted = [], []
+        for sentence, tok, out in rows:
+            for target in sentence.targets or ():
+                covered = [n for n, s in enumerate(tok.spans) if s.start < s.end and s.overlaps(target.span)]
+                if covered:
+                    logits.append(out.target_logits[covered].mean(axis=0, keepdims=True))
+                    wanted.append(np.array([axis.label_names.index(target.label)]))
+        if logits:
+            temperatures[axis.name] = fit_temperature(np.concatenate(logits), np.concatenate(wanted))
+    column = 0
+    for axis in codebook.sentence_axes:
+        columns = slice(column, column + len(axis.labels))
+        column = columns.stop
+        held = [(s.labels[axis.name], o.sentence_logits[columns]) for s, _, o in rows if axis.name in s.labels]
+        if not held:
+            continue
+        matrix = np.stack([logits for _, logits in held])  # (N, K)
+        truth = np.array([[label in labels for label in axis.label_names] for labels, _ in held])  # (N, K)
+        temperatures[axis.name] = fit_temperature(_as_binary(matrix).reshape(-1, 2), truth.ravel().astype(np.intp))
+        probabilities = sigmoid(matrix / temperatures[axis.name])
+        thresholds[axis.name] = {
+            label: fit_threshold(probabilities[:, n], truth[:, n]) for n, label in enumerate(axis.label_names)
+        }
+    return Calibration(temperatures, thresholds, {axis.name: abstain_below for axis in codebook.axes})
+
+
+def fit_temperature(logits: Floats, gold: NDArray[np.intp]) -> float:
+    """Find the temperature that minimises negative log-likelihood.
+
+    Args:
+        logits: Raw scores, shape (items, labels), not softmaxed.
+        gold: Label indices, shape (items,), in codebook order.
+
+    Returns:
+        Temperature, dimensionless, between 0.2 and 5. Above 1 softens confidence.
+
+    Raises:
+        EmptyCalibrationSet: There are no items.
+
+    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks".
+    """
+    if not len(gold):
+        raise EmptyCalibrationSet("expected at least one item to fit a temperature on, but found none")
+
+    def loss(log_temperature: float) -> float:
+        probabilities = softmax(logits / np.float32(np.exp(log_temperature)))
+        return float(-np.log(probabilities[np.arange(len(gold)), gold] + 1e-12).mean())
+
+    found = minimize_scalar(loss, bounds=(np.log(0.2), np.log(5.0)), method="bounded")
+    return round(float(np.exp(found.x)), 4)
+
+
+def fit_threshold(probabilities: NDArray[np.float64], gold: NDArray[np.bool_]) -> float:
+    """Find the threshold of best F1, nearest to one half among equals; one half without positives."""
+    if not gold.any():
+        return 0.5
+
+    def f1(threshold: float) -> float:
+        said = probabilities >= threshold
+        return float(2 * (said & gold).sum() / max(1, said.sum() + gold.sum()))
+
+    best = max(f1(t) for t in _THRESHOLDS)
+    # Among thresholds that are as good, within half a point, the one nearest to one half.
+    return float(min((t for t in _THRESHOLDS if f1(t) >= best - 0.005), key=lambda t: abs(t - 0.5)))
+
+
+def _as_binary(logits: Floats) -> Floats:
+    """Binary logits as pairs (no, yes), whose softmax is the sigmoid."""
+    return np.stack([np.zeros_like(logits), logits], axis=-1)

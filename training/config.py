@@ -1,0 +1,114 @@
+"""The configuration of a training run: one frozen object, read from TOML."""
+
+import dataclasses
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from model.encoder_files import EncoderSpec
+from model.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """Every knob of a run; training/config.toml says why each has its value.
+
+    Attributes:
+        seed: Of weights, order and augmentation; the same seed gives the same weights.
+        threads: Torch threads; the order of floating-point sums, and so the weights, depend on it.
+        epochs: Passes over the annotated sentences.
+        patience: Epochs without a better development score before the run stops.
+        batch_size: Sentences a step.
+        learning_rate: Of the encoder's top layer, at its peak; the warm-up takes `warmup` of all steps.
+        head_learning_rate: Of the heads.
+        layer_decay: Factor from each layer to the one below.
+        train_embeddings: Whether the word embeddings change; if not, the weights stay small.
+        weight_decay: Of AdamW, on matrices.
+        dropout: Share of states dropped before the heads.
+        mention_weight, sentence_weight, target_weight: Of the heads' losses.
+        positive_weight_power: Rare labels weigh (negatives / positives) ** power.
+        targets_per_epoch: Sentences drawn each epoch from the corpora annotated for targets alone.
+        swap_names: Share of sentences whose names are swapped for others in each epoch.
+        average_from: Epoch from which weights are averaged over epochs; 0 turns it off.
+        bits: Of each weight of a packed matrix.
+        group: Weights that share a scale when packed.
+        max_tokens: Longest sentence in tokens, special tokens included.
+        dev_share, test_share: Of the articles of each source.
+        abstain_below: Probability under which a decision is "not sure".
+    """
+
+    encoder_name: str
+    encoder_sha256: str
+    encoder_packages: tuple[str, ...]
+    seed: int
+    threads: int
+    epochs: int
+    patience: int
+    batch_size: int
+    learning_rate: float
+    head_learning_rate: float
+    warmup: float
+    layer_decay: float
+    train_embeddings: bool
+    weight_decay: float
+    dropout: float
+    mention_weight: float
+    sentence_weight: float
+    target_weight: float
+    positive_weight_power: float
+    targets_per_epoch: int
+    swap_names: float
+    average_from: int
+    bits: int
+    group: int
+    max_tokens: int
+    dev_share: float
+    test_share: float
+    abstain_below: float
+
+    @property
+    def encoder(self) -> EncoderSpec:
+        """The base encoder to start from."""
+        return EncoderSpec(self.encoder_name, self.encoder_sha256, self.encoder_packages)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The resolved values, for the manifest."""
+        return dataclasses.asdict(self)
+
+
+def load_config(path: Path, overrides: dict[str, Any] | None = None) -> TrainingConfig:
+    """Read a training configuration.
+
+    Args:
+        overrides: Values that win over the file's, by field name.
+
+    Raises:
+        ConfigError: The file is missing or no TOML, a key is unknown or missing, or a value has the wrong type.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: expected a configuration file, but found: {error.strerror}. Check --config."
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: expected TOML, but found an error: {error}. Correct the file.") from None
+    values |= overrides or {}
+    fields = {field.name: field.type for field in dataclasses.fields(TrainingConfig)}
+    if unknown := sorted(set(values) - set(fields)):
+        raise ConfigError(f"{path}: expected keys of {sorted(fields)}, but found {unknown}. Remove or rename them.")
+    if missing := sorted(set(fields) - set(values)):
+        raise ConfigError(f"{path}: expected every key, but found none of {missing}. Add them.")
+    for name, kind in fields.items():
+        value = values[name]
+        if kind is float and type(value) is int:
+            values[name] = value = float(value)
+        if isinstance(value, list):
+            values[name] = value = tuple(value)
+        if isinstance(kind, type):
+            fits, expected = type(value) is kind, kind.__name__
+        else:  # tuple[str, ...]
+            fits, expected = type(value) is tuple and all(type(item) is str for item in value), str(kind)
+        if not fits:
+            raise ConfigError(f"{path}: {name}: expected {expected}, but found {value!r}. Correct the value.")
+    return TrainingConfig(**values)

@@ -1,0 +1,259 @@
+"""One training run: data → network → packed weights → calibration → a release with its manifest."""
+
+import copy
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset, concatenate_datasets
+from safetensors.numpy import load_file, save_file
+
+from model import weights
+from model.artifact import build_artifact, load_artifact
+from model.calibration import Calibration
+from model.codebook import Codebook
+from model.decoding import Decoder
+from model.encoder_files import WEIGHTS_FILE, find_encoder, sha256_of
+from model.engine import Engine
+from model.errors import ConfigError
+from model.network import Network, load_network
+from model.outputs import Floats
+from model.records import GoldSentence
+from model.tokenization import SentenceTokenizer
+from training.calibrate import fit_calibration
+from training.config import TrainingConfig
+from training.evaluation import evaluate_predictor, headline, to_sentences
+from training.export import export_graph, network_weights
+from training.features import featurize
+from training.loop import Step, train_steps
+from training.sources import LoadedSource
+from training.splits import Split, label_counts, shared_sentences, split_sources
+from training.swaps import NameSwapper
+from training.torch_predictor import TorchPredictor
+
+LOG = "log.jsonl"
+# The engine must repeat the torch model's probabilities this closely.
+PARITY = 1e-4
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to train, on what, and where to put it.
+
+    Attributes:
+        name, version: Of the model, for its manifest.
+        sources: Loaded sources; those without sentences are named in the manifest as missing.
+        swapper: Swaps names for the share of sentences that the configuration says, or None.
+        encoder: A folder with the base encoder, where it is not installed.
+        out: Folder of the release to write.
+    """
+
+    name: str
+    version: str
+    config: TrainingConfig
+    codebook: Codebook
+    sources: Sequence[LoadedSource]
+    out: Path
+    swapper: NameSwapper | None = None
+    encoder: Path | None = None
+
+
+def train(job: Job, report: Callable[[Step], None]) -> dict[str, Any]:
+    """Train, pack, calibrate, export and check a model, and write its release.
+
+    Args:
+        report: Called after every step; may show progress.
+
+    Returns:
+        The manifest of the release.
+
+    Raises:
+        ConfigError: The sources leave nothing to train on or nothing to choose on.
+    """
+    config, codebook = job.config, job.codebook
+    make_deterministic(config)
+    split = split_sources(job.sources, config.dev_share, config.test_share)
+    if not split.train or not split.dev:
+        raise ConfigError(
+            f"training data: expected sentences to train on and to choose on, but found {len(split.train)} and "
+            f"{len(split.dev)} after the split by article. Give more articles (field 'article'), or a larger dev_share."
+        )
+    encoder_folder = find_encoder(config.encoder, job.encoder)
+    tokenizer = SentenceTokenizer(encoder_folder / "tokenizer.json", config.max_tokens)
+    network = load_network(encoder_folder, codebook, config.dropout)
+    log = _fit(job, network, tokenizer, split, report)
+
+    job.out.mkdir(parents=True, exist_ok=True)
+    base = load_file(encoder_folder / WEIGHTS_FILE)
+    packed = weights.split(base, _changed(network), config.bits, config.group)
+    save_file(packed, job.out / weights.DELTA)
+    # From here on the model is the one that users get: the packed one.
+    _load_weights(network, weights.join(base, packed, config.bits))
+    calibration = _calibrate(network, tokenizer, split.dev, codebook, config)
+    export_graph(network, job.out)
+    (job.out / weights.CODEBOOK).write_text(codebook.source, encoding="utf-8")
+    (job.out / LOG).write_text("".join(json.dumps(line) + "\n" for line in log), encoding="utf-8")
+    manifest = _manifest(job, split, calibration)
+    _write_manifest(job.out, manifest)
+
+    predictor = TorchPredictor(network, tokenizer, Decoder(codebook, calibration))
+    with TemporaryDirectory() as scratch:
+        engine = Engine(load_artifact(build_artifact(job.out, job.encoder, Path(scratch, "artifact"))), config.threads)
+        manifest["parity"] = _check_parity(predictor, engine, split.dev)
+        manifest["metrics"] = {
+            part: evaluate_predictor(gold, engine, codebook)
+            for part, gold in (("dev", split.dev), ("test", split.test), ("transfer", split.transfer))
+            if gold
+        }
+    _write_manifest(job.out, manifest)
+    return manifest
+
+
+def make_deterministic(config: TrainingConfig) -> None:
+    """Fix every source of chance; the number of threads is one, as it orders sums."""
+    random.seed(config.seed)
+    np.random.seed(config.seed)
+    torch.manual_seed(config.seed)
+    torch.set_num_threads(config.threads)
+    torch.use_deterministic_algorithms(True)
+
+
+def _fit(
+    job: Job, network: Network, tokenizer: SentenceTokenizer, split: Split, report: Callable[[Step], None]
+) -> list[dict[str, Any]]:
+    """Train in place, keep the best epoch, or the mean of the epochs from `average_from` on; return the log."""
+    config, codebook = job.config, job.codebook
+    predictor = TorchPredictor(network, tokenizer, Decoder(codebook, Calibration()))
+    log: list[dict[str, Any]] = []
+    best = copy.deepcopy(network.state_dict())
+    mean: dict[str, torch.Tensor] = {}
+    averaged = 0
+
+    def development_score() -> float:
+        results = evaluate_predictor(split.dev, predictor, codebook)
+        log.append({"dev": headline(results)})
+        return float(np.mean(list(headline(results).values())))
+
+    for step in train_steps(network, _epoch_data(job, tokenizer, split), development_score, config):
+        report(step)
+        if step.score is None:
+            continue
+        log[-1] = {"epoch": step.epoch, "loss": round(step.loss, 4), "score": round(step.score, 4), **log[-1]}
+        state = network.state_dict()
+        if step.is_best:
+            best = copy.deepcopy(state)
+        if config.average_from and step.epoch >= config.average_from:
+            averaged += 1
+            for name, value in state.items():
+                mean[name] = mean.get(name, 0.0) + (value.double() - mean.get(name, 0.0)) / averaged
+    network.load_state_dict(best)
+    if averaged:
+        network.load_state_dict({name: value.to(best[name].dtype) for name, value in mean.items()})
+        score = development_score()
+        log[-1] = {"averaged_epochs": averaged, "score": round(score, 4), **log[-1]}
+    network.eval()
+    return log
+
+
+def _epoch_data(job: Job, tokenizer: SentenceTokenizer, split: Split) -> Callable[[int], Dataset]:
+    """All annotated sentences each epoch, some with swapped names, and a fresh draw of those with targets alone."""
+    config = job.config
+    full = [s for s in split.train if s.labels or s.mentions is not None]
+    targets_only = [s for s in split.train if not s.labels and s.mentions is None]
+    target_rows = featurize(targets_only, tokenizer, job.codebook)
+
+    def data(epoch: int) -> Dataset:
+        generator = np.random.default_rng((config.seed, epoch, 1))
+        sentences = full
+        if job.swapper and config.swap_names:
+            chosen = generator.random(len(full)) < config.swap_names
+            sentences = [job.swapper(s, generator) if swap else s for s, swap in zip(full, chosen, strict=True)]
+        rows = featurize(sentences, tokenizer, job.codebook)
+        if not targets_only or not config.targets_per_epoch:
+            return rows
+        drawn = generator.permutation(len(target_rows))[: config.targets_per_epoch]
+        return concatenate_datasets([rows, target_rows.select(drawn)])
+
+    return data
+
+
+def _changed(network: Network) -> dict[str, Floats]:
+    return {name: tensor for name, tensor in network_weights(network).items() if tensor.size}
+
+
+def _load_weights(network: Network, tensors: dict[str, Floats]) -> None:
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if parameter.numel():
+                parameter.copy_(torch.from_numpy(tensors[name]))
+
+
+def _calibrate(
+    network: Network, tokenizer: SentenceTokenizer, dev: list[GoldSentence], codebook: Codebook, config: TrainingConfig
+) -> Calibration:
+    tokens = tokenizer([s.text for s in dev])
+    outputs = TorchPredictor(network, tokenizer, Decoder(codebook, Calibration())).outputs(tokens)
+    return fit_calibration(dev, tokens, outputs, codebook, config.abstain_below)
+
+
+def _check_parity(predictor: TorchPredictor, engine: Engine, gold: list[GoldSentence]) -> dict[str, float]:
+    """Compare torch and engine on every probability of the development sentences."""
+    sentences = to_sentences(gold)
+    largest = 0.0
+    for ours, theirs in zip(predictor(sentences), engine(sentences), strict=True):
+        for axis, labels in ours.scores.items():
+            largest = max(largest, *(abs(p - theirs.scores[axis][label]) for label, p in labels.items()))
+    assert largest <= PARITY, f"torch and engine differ by {largest:.2e} in a probability; at most {PARITY} is allowed"
+    return {"max_probability_difference": largest, "sentences": len(sentences)}
+
+
+def _manifest(job: Job, split: Split, calibration: Calibration) -> dict[str, Any]:
+    spec = job.config.encoder
+    files = (weights.DELTA, weights.GRAPH, weights.LAYOUT, weights.CODEBOOK, LOG)
+    return {
+        "format": weights.FORMAT,
+        "name": job.name,
+        "version": job.version,
+        "encoder": {"name": spec.name, "sha256": spec.sha256, "packages": list(spec.packages)},
+        "codebook": {"name": job.codebook.name, "version": job.codebook.version, "sha256": job.codebook.sha256},
+        "packing": {"bits": job.config.bits, "group": job.config.group},
+        "config": job.config.to_dict(),
+        "data": {
+            "sources": [_source_entry(item) for item in job.sources],
+            "train": len(split.train),
+            "dev": len(split.dev),
+            "test": len(split.test),
+            "transfer": len(split.transfer),
+            "dropped_as_shared": split.dropped,
+            "shared_with_evaluation": shared_sentences(split.train, [*split.dev, *split.test, *split.transfer]),
+            "train_labels": label_counts(split.train),
+        },
+        "calibration": calibration.to_dict(),
+        "files": {name: sha256_of(job.out / name) for name in files},
+        "versions": {"torch": torch.__version__, "numpy": np.__version__},
+    }
+
+
+def _source_entry(item: LoadedSource) -> dict[str, Any]:
+    source = item.source
+    return {
+        "name": source.name,
+        "role": source.role,
+        "licence": source.licence,
+        "credit": source.credit,
+        "annotators": source.annotators,
+        "sentences": len(item.gold),
+        "articles": len({s.article for s in item.gold}),
+        "sha256": item.sha256,
+        "missing": item.missing,
+    }
+
+
+def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    (folder / weights.MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
