@@ -112,7 +112,8 @@ def train_steps(
         data = first if epoch == 1 else epoch_data(epoch)
         for batch in batches(data, config.batch_size, np.random.default_rng((config.seed, epoch))):
             optimizer.zero_grad(set_to_none=True)
-            loss = losses(network, batch, config, weights)
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bfloat16):
+                loss = losses(network, batch, config, weights)
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()

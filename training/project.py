@@ -20,6 +20,7 @@ from training.splits import Split, split_sources
 
 ROOT = Path(__file__).resolve().parent.parent
 CODEBOOK, SOURCES, NAMES = ROOT / "data/codebook.yaml", ROOT / "data/sources.yaml", ROOT / "data/names.yaml"
+FUNCTION_WORDS = ROOT / "data/function_words.txt"
 KEYWORDS, CONFIG = ROOT / "data/keywords.yaml", ROOT / "training/config.toml"
 
 
@@ -96,6 +97,7 @@ def train_from_command_line(
         sources=sources,
         out=out,
         swapper=NameSwapper(NAMES),
+        function_words=read_words(FUNCTION_WORDS),
         encoder=encoder,
     )
     console = Console(stderr=True)
@@ -116,6 +118,12 @@ def train_from_command_line(
         f"weights at {out}; parity with torch {manifest['parity']['max_probability_difference']:.1e}", highlight=False
     )
     return manifest
+
+
+def read_words(path: Path) -> list[str]:
+    """Words of a file, white space between them; lines that begin with `#` and a space are comments."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [word for line in lines if not line.startswith("# ") for word in line.split()]
 
 
 def _override(text: str) -> tuple[str, Any]:

@@ -50,6 +50,7 @@ class Job:
         name, version: Of the model, for its manifest.
         sources: Loaded sources; those without sentences are named in the manifest as missing.
         swapper: Swaps names for the share of sentences that the configuration says, or None.
+        function_words: Words that a label's evidence never rests on.
         encoder: A folder with the base encoder, where it is not installed.
         out: Folder of the release to write.
     """
@@ -61,6 +62,7 @@ class Job:
     sources: Sequence[LoadedSource]
     out: Path
     swapper: NameSwapper | None = None
+    function_words: Sequence[str] = ()
     encoder: Path | None = None
 
 
@@ -86,7 +88,7 @@ def train(job: Job, report: Callable[[Step], None]) -> dict[str, Any]:
         )
     encoder_folder = find_encoder(config.encoder, job.encoder)
     tokenizer = SentenceTokenizer(encoder_folder / "tokenizer.json", config.max_tokens)
-    network = load_network(encoder_folder, codebook, config.dropout)
+    network = load_network(encoder_folder, codebook, config.dropout, tokenizer.ids_of(job.function_words))
     log = _fit(job, network, tokenizer, split, report)
 
     job.out.mkdir(parents=True, exist_ok=True)
@@ -122,6 +124,8 @@ def make_deterministic(config: TrainingConfig) -> None:
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads)
     torch.use_deterministic_algorithms(True)
+    # Filling fresh memory guards against reading it before it is written; nothing here does, and it costs time.
+    torch.utils.deterministic.fill_uninitialized_memory = False
 
 
 def _fit(

@@ -4,6 +4,7 @@ The project keeps annotations of public corpora as stand-off records (ids, label
 from a folder of corpora. A source whose texts are not at hand is left out, and said so.
 """
 
+import dataclasses
 import hashlib
 import json
 import re
@@ -35,9 +36,11 @@ class Source:
         corpus: Folder under the corpora that holds the texts.
         texts: JSON Lines file in that folder; `id_field` and `text_field` name its fields.
         id_pattern: Regular expression whose first group is the document's id within `id_field`.
+        article_pattern: Regular expression whose first group is the article's id within the document's.
         drop: Patterns taken out of a text before offsets are counted.
         axis, labels: For a corpus of targets: its axis, and its polarity values as labels.
-        fixed_part: The part that all of its articles belong to, instead of a split.
+        fixed_part: The part that all of its articles belong to, instead of a split, as long as there are others.
+        article_field: Field of a record that names its article, where it is not `article`.
     """
 
     name: str
@@ -49,10 +52,12 @@ class Source:
     texts: str | None = None
     id_field: str = "id"
     id_pattern: str | None = None
+    article_pattern: str | None = None
     text_field: str = "text"
     drop: tuple[str, ...] = ()
     credit: str | None = None
     fixed_part: str | None = None
+    article_field: str = "article"
     axis: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
 
@@ -139,25 +144,27 @@ def _load_records(source: Source, path: Path, codebook: Codebook) -> LoadedSourc
     gold = []
     for file in files:
         for sentence in load_gold(file, codebook):
-            gold.append(_with_source(sentence, source.name))
+            article = str(sentence.extra.get(source.article_field, sentence.article))
+            extra = {**sentence.extra, "source": source.name}
+            gold.append(dataclasses.replace(sentence, article=article, extra=extra))
     digest = hashlib.sha256("".join(_sha256(file) for file in files).encode()).hexdigest()
     return LoadedSource(source, gold, digest)
-
-
-def _with_source(sentence: GoldSentence, name: str) -> GoldSentence:
-    extra = {**sentence.extra, "source": name}
-    return GoldSentence(
-        sentence.id, sentence.text, sentence.mentions, sentence.labels, sentence.targets, sentence.article, extra
-    )
 
 
 def document_id(source: Source, record: Mapping[str, Any]) -> str:
     """Id of the document that a corpus row belongs to."""
     value = str(record[source.id_field])
-    if source.id_pattern:
-        found = re.match(source.id_pattern, value)
-        return found.group(1) if found else value
-    return value
+    return _first_group(source.id_pattern, value)
+
+
+def article_name(source: Source, document: str) -> str:
+    """Name of the article that a document of a corpus belongs to; several documents may share one."""
+    return f"{source.corpus}/{_first_group(source.article_pattern, document)}"
+
+
+def _first_group(pattern: str | None, value: str) -> str:
+    found = re.match(pattern, value) if pattern else None
+    return found.group(1) if found else value
 
 
 def read_documents(source: Source, texts: Path) -> dict[str, str]:
@@ -205,10 +212,11 @@ def _load_targets(source: Source, texts: Path, codebook: Codebook) -> list[GoldS
         return []
     rows: dict[tuple[str, str], list[LabelledSpan]] = {}
     for row in _rows(texts):
-        sentence = str(row[source.text_field if source.text_field in row else "sentence"])
+        sentence = str(row[source.text_field])
+        article = article_name(source, document_id(source, row))
         span = Span(int(row["from"]), int(row["to"]))
         labelled = LabelledSpan(span, source.labels[str(row["polarity"])])
-        found = rows.setdefault((document_id(source, row), sentence), [])
+        found = rows.setdefault((article, sentence), [])
         if all(span != other.span for other in found):
             found.append(labelled)
     return [
@@ -218,7 +226,7 @@ def _load_targets(source: Source, texts: Path, codebook: Codebook) -> list[GoldS
             mentions=None,
             labels={},
             targets=tuple(targets),
-            article=f"{source.corpus}/{article}",
+            article=article,
             extra={"source": source.name},
         )
         for (article, text), targets in rows.items()

@@ -48,6 +48,8 @@ def split_sources(loaded: Sequence[LoadedSource], dev_share: float, test_share: 
     parts: dict[str, list[GoldSentence]] = {TRAIN: [], DEV: [], TEST: []}
     transfer: list[GoldSentence] = []
     targets_only: list[GoldSentence] = []
+    # Where only sources with a fixed part are at hand, they are divided as well, so that there is something to choose on.
+    divide_all = not any(item.gold for item in loaded if item.source.role == TRAIN and not item.source.fixed_part)
     for item in loaded:
         if item.source.role != TRAIN:
             transfer += item.gold
@@ -56,7 +58,8 @@ def split_sources(loaded: Sequence[LoadedSource], dev_share: float, test_share: 
             if not sentence.labels and sentence.mentions is None:
                 targets_only.append(sentence)
                 continue
-            part = item.source.fixed_part or article_part(sentence.article, dev_share, test_share)
+            fixed = None if divide_all else item.source.fixed_part
+            part = fixed or article_part(sentence.article, dev_share, test_share)
             parts[part].append(sentence)
     held_articles = {s.article for s in [*parts[DEV], *parts[TEST]]}
     parts[TRAIN] += [s for s in targets_only if s.article not in held_articles]

@@ -7,14 +7,13 @@ mention and target axes are lists of [start, end, label] in the sentence.
 """
 
 import argparse
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from model.codebook import load_codebook
 from model.jsonl import dumps, read_file
-from training.sources import Source, clean, load_sources, read_documents
+from training.sources import Source, article_name, clean, load_sources, read_documents
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -26,12 +25,9 @@ def standoff_record(record: dict[str, Any], document: str, source: Source, axes:
         ValueError: The document does not hold the sentence.
     """
     at = document.index(record["text"])
-    article = record["doc"]
-    if source.id_pattern:  # a sentence's id within its article is no part of the article
-        article = re.sub(r"_-?\d+$", "", article)
     out: dict[str, Any] = {
         "id": record["id"],
-        "article": f"{source.corpus}/{article}",
+        "article": article_name(source, record["doc"]),
         "article_id": record["doc"],
         "at": [at, at + len(record["text"])],
     }
