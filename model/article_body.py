@@ -59,9 +59,7 @@ def find_page(lines: Sequence[Line], own: Sequence[Own], headline: str | None) -
     if body is None:
         return None
     first, last = body
-    story = {
-        w for line in lines[first : min(last, first + 60) + 1] if line.prose for w in content_words(line)
-    }
+    story = {w for line in lines[first : min(last, first + 60) + 1] if line.prose for w in content_words(line)}
     told = (x.words for x, (kind, _) in zip(lines, own, strict=True) if kind in ("byline", "copyright"))
     page = Page(lines, own, first, last, stop, None, story, " ".join(told).casefold()[:5000])
     return replace(page, title=_title(page, headline))
@@ -113,9 +111,7 @@ def _title(page: Page, headline: str | None) -> int | None:
     if headline is not None:
         key = " ".join(headline.casefold().split())
         return next((i for i in range(min(len(lines), first + 4)) if lines[i].words.casefold() == key), None)
-    top = next(
-        (i for i in range(min(len(lines), first + 3)) if lines[i].level == 1 and not page.own[i][1]), None
-    )
+    top = next((i for i in range(min(len(lines), first + 3)) if lines[i].level == 1 and not page.own[i][1]), None)
     if top is not None:
         return top
     near = []
@@ -124,12 +120,7 @@ def _title(page: Page, headline: str | None) -> int | None:
         if line.leads and line.size > 3 and not kind:
             break  # What it announces is no headline.
         stopped = line.closed and not line.words.rstrip("\"'”’").endswith(("?", "!"))
-        if (
-            not sure
-            and kind in ("", "related")
-            and line.mark in ("", "heading")
-            and not (stopped or line.leads)
-        ):
+        if not sure and kind in ("", "related") and line.mark in ("", "heading") and not (stopped or line.leads):
             near.append(i)
     near = [i for i in near if lines[i].size > 3] or near
     printed = Counter(lines[i].key for i in near)

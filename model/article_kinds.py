@@ -130,9 +130,7 @@ def _holds(page: Page, i: int, closed: bool) -> bool:
         return known + line.wrapped + followed + bool(CONTACT.search(line.words)) > (0 if outside else 1)
     if kind == "byline":
         return (
-            outside
-            or i <= page.first + 2
-            or "date" in (page.own[i - 1][0], *(k for k, _ in page.own[i + 1 : i + 2]))
+            outside or i <= page.first + 2 or "date" in (page.own[i - 1][0], *(k for k, _ in page.own[i + 1 : i + 2]))
         )
     return outside or line.linked >= 0.8
 
@@ -157,11 +155,7 @@ def _above(page: Page, i: int, title: int, stood: bool) -> str:
         # A motto is known by its company: it stands next to the masthead or the menu.
         company = any(own[j][0] or page.lines[j].size < 4 for j in (i - 1, i + 1) if 0 <= j < title)
         told = line.size > 4 and page.share(line) > 0
-        return (
-            _prose(line)
-            if line.prose or line.leads or told or (line.closed and not company)
-            else "other_furniture"
-        )
+        return _prose(line) if line.prose or line.leads or told or (line.closed and not company) else "other_furniture"
     # Printed again, perhaps with the name of the site behind it or cut short.
     short, long = sorted((line.key, headline.key), key=len)
     near = not line.closed and min(line.size, headline.size) > 3 and abs(line.size - headline.size) < 6
@@ -172,9 +166,7 @@ def _above(page: Page, i: int, title: int, stood: bool) -> str:
     if i == page.first or line.size > 4:
         below = [other.key for other in page.lines[i + 1 : i + 9]]
         again = line.key in below or (line.size > 7 and any(line.key in key for key in below))
-        parted = i < page.first or (
-            i < page.last and any(kind in ("byline", "date") for kind, _ in own[i + 1 : i + 3])
-        )
+        parted = i < page.first or (i < page.last and any(kind in ("byline", "date") for kind, _ in own[i + 1 : i + 3]))
         return "repeat" if again else "standfirst" if parted and not stood else _prose(line)
     beside = [own[j][0] for j in (i - 1, i + 1) if j != title and own[j][0]]
     if line.mark == "heading" or not beside:
@@ -221,9 +213,7 @@ def _mend(page: Page, kinds: list[str]) -> None:
     """Judge again the lines that only their judged neighbours, or a line far above, tell."""
     lines = page.lines
     cut = [
-        i
-        for i, line in enumerate(lines)
-        if i > page.first + 1 and line.words.endswith(("...", "…")) and line.size > 8
+        i for i, line in enumerate(lines) if i > page.first + 1 and line.words.endswith(("...", "…")) and line.size > 8
     ]
     for i, j, k in zip(cut, cut[1:], cut[2:], strict=False):
         if k == i + 2:  # Three in a row that break off: the first words of other stories.

@@ -41,9 +41,7 @@ _AROUND_A_DATE = re.compile(
     rf"(?<![a-z])(?:{'|'.join(_ZONES)})(?![a-z])|T(?=\s|$)",
     re.IGNORECASE,
 )
-_SAYS_WHEN = re.compile(
-    r"\b(?:published|updated?|modified|posted)\b|\bago$|\bmin(?:ute)?s?(?: read)?$", re.IGNORECASE
-)
+_SAYS_WHEN = re.compile(r"\b(?:published|updated?|modified|posted)\b|\bago$|\bmin(?:ute)?s?(?: read)?$", re.IGNORECASE)
 _WEEKDAY = re.compile(r"\b(?:mon|tue|wed|thu|fri|sat|sun)(?:[a-z]*day|s|rs|r)?\b", re.IGNORECASE)
 _BY = re.compile(
     r"(?:(?:(?:written|words|text|posted|published|reporting|story) )?by\b:?|(?:authors?|interview)\s*:)\s*"

@@ -110,7 +110,7 @@ def build_artifact(release_folder: Path, encoder: Path | None = None, out: Path 
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".building-") as building:
             built = Path(building, folder.name)
             built.mkdir()
-            _write(release, encoder_folder, built)
+            write_artifact(release, encoder_folder, built)
             try:
                 built.rename(folder)
             except OSError:  # the folder exists by now: another process was faster, with the same content
@@ -122,7 +122,8 @@ def build_artifact(release_folder: Path, encoder: Path | None = None, out: Path 
     return out or folder
 
 
-def _write(release: weights.Release, encoder_folder: Path, folder: Path) -> None:
+def write_artifact(release: weights.Release, encoder_folder: Path, folder: Path) -> None:
+    """Join a release with its base encoder into an existing, empty folder; see `build_artifact`."""
     tensors = weights.unpack_weights(release, encoder_folder)
     layout = json.loads((release.folder / weights.LAYOUT).read_text(encoding="utf-8"))
     with (folder / DATA).open("wb") as file:

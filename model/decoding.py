@@ -103,7 +103,7 @@ class Decoder:
             abstained=abstained,
             n_tokens=tokens.total,
             truncated=tokens.truncated,
-            status=ABSTAINED if len(abstained) == len(self.codebook.axes) else OK,
+            status=ABSTAINED if len(abstained) == len(confidence) else OK,
             names=self.names,
         )
 

@@ -135,7 +135,7 @@ def read_document(document: Mapping[str, Any], where: str) -> Article:
         raise RecordError(
             f"{where}: expected one of the fields 'text' and 'html', but found {found}. Give one of them."
         )
-    content = check_text(document[fields[0]], f"{where}: field '{fields[0]}'", MAX_DOCUMENT_CHARACTERS)
+    content = check_text(document[fields[0]], f"{where}: field '{fields[0]}'", MAX_DOCUMENT_CHARACTERS, "document")
     if fields[0] == "text" and not looks_like_html(content):
         return read_article(content)
     if fields[0] == "text":

@@ -3,11 +3,13 @@
 Imported by training alone; serving runs the exported graph.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import AutoModel, PreTrainedModel
 
 from model.codebook import Codebook
@@ -38,26 +40,47 @@ class SentenceHead(nn.Module):
     """Multi-label head whose logit is a sum over tokens, so that the words behind it can be named.
 
     Every label attends to the tokens on its own: logit = bias + Σ_t attention_t · score_t. The summands are
-    the evidence that a label is shown with, exactly and from the same pass.
+    the evidence that a label is shown with, exactly and from the same pass. Function words and special tokens get
+    no attention: what the encoder would store there must be read off words that mean something to a reader.
     """
 
     def __init__(self, width: int, labels: int) -> None:
         super().__init__()
-        self.attention = nn.Linear(width, labels)
-        self.score = nn.Linear(width, labels)
+        self.hidden = nn.Linear(width, width if labels else 0)
+        self.attention = nn.Linear(width if labels else 0, labels)
+        self.score = nn.Linear(width if labels else 0, labels)
         self.bias = nn.Parameter(torch.zeros(labels))
 
-    def forward(self, states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits (B, K) and the tokens' parts of them (B, L, K)."""
-        weights = self.attention(states).masked_fill(mask[:, :, None] == 0, -1e4)  # (B, L, K)
-        parts = weights.softmax(dim=1) * self.score(states)  # (B, L, K)
+    def forward(self, states: Tensor, mask: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits (B, K) and the tokens' parts of them (B, L, K).
+
+        Args:
+            states: Shape (B, L, H).
+            mask: 1 for tokens, 0 for padding, shape (B, L).
+            content: True for tokens that may be evidence, shape (B, L).
+        """
+        hidden = functional.gelu(self.hidden(states))  # (B, L, H)
+        weights = self.attention(hidden)  # (B, L, K)
+        # Padding lies below function words, so that a sentence of nothing else still has a mean.
+        weights = weights.masked_fill(~content[:, :, None], -1e4).masked_fill(mask[:, :, None] == 0, -1e9)
+        parts = weights.softmax(dim=1) * self.score(hidden)  # (B, L, K)
         return parts.sum(dim=1) + self.bias, parts
 
 
 class Network(nn.Module):
     """Encoder and heads. Every output exists, of width 0 where the codebook has no such axis."""
 
-    def __init__(self, encoder: PreTrainedModel, sizes: HeadSizes, dropout: float = 0.1) -> None:
+    content: Tensor
+
+    def __init__(
+        self, encoder: PreTrainedModel, sizes: HeadSizes, dropout: float = 0.1, without_content: Sequence[int] = ()
+    ) -> None:
+        """Put new heads on an encoder.
+
+        Args:
+            dropout: Share of states dropped before the heads while training.
+            without_content: Ids of tokens that cannot be evidence: function words and special tokens.
+        """
         super().__init__()
         width = encoder.config.hidden_size
         self.encoder = encoder
@@ -65,6 +88,9 @@ class Network(nn.Module):
         self.mention_head = nn.Linear(width, sizes.tags)
         self.sentence_head = SentenceHead(width, sizes.sentence_labels)
         self.target_head = nn.Linear(width, sizes.target_labels)
+        content = torch.ones(encoder.config.vocab_size, dtype=torch.bool)
+        content[list(without_content)] = False
+        self.register_buffer("content", content, persistent=False)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Run one pass.
@@ -79,21 +105,23 @@ class Network(nn.Module):
         """
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state  # (B, L, H)
         states = self.dropout(states)
-        sentence_logits, parts = self.sentence_head(states, attention_mask)
+        sentence_logits, parts = self.sentence_head(states, attention_mask, self.content[input_ids])
         outputs = (self.mention_head(states), sentence_logits, parts, self.target_head(states))
         assert len(outputs) == len(OUTPUT_NAMES)
         return outputs
 
 
-def load_network(encoder_folder: Path, codebook: Codebook, dropout: float = 0.1) -> Network:
+def load_network(
+    encoder_folder: Path, codebook: Codebook, dropout: float = 0.1, without_content: Sequence[int] = ()
+) -> Network:
     """Build the network on a base encoder, with new heads for the codebook.
 
     Args:
         encoder_folder: A Hugging Face model folder (config.json, model.safetensors).
-        dropout: Share of states dropped before the heads while training.
+        dropout, without_content: As in `Network`.
     """
     # Eager attention exports to plain operators, and with dropout off it equals the fused form.
     encoder = AutoModel.from_pretrained(
         str(encoder_folder), local_files_only=True, add_pooling_layer=False, attn_implementation="eager"
     )
-    return Network(encoder, HeadSizes.for_codebook(codebook), dropout)
+    return Network(encoder, HeadSizes.for_codebook(codebook), dropout, without_content)

@@ -58,19 +58,19 @@ class GoldSentence:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-def check_text(text: object, where: str, limit: int = MAX_CHARACTERS) -> str:
-    """Return the text of a record if it can be labelled.
+def check_text(text: object, where: str, limit: int = MAX_CHARACTERS, what: str = "sentence") -> str:
+    """Return the text of a record if it can be labelled; `limit` is in characters, and `what` names it in messages.
 
     Raises:
         RecordError: It is no string, empty, too long, or holds a lone surrogate.
     """
     if not isinstance(text, str):
-        raise RecordError(f"{where}: expected a text, but found {_kind(text)}. Give the sentence as a string.")
+        raise RecordError(f"{where}: expected a text, but found {_kind(text)}. Give the {what} as a string.")
     if not text.strip():
-        raise RecordError(f"{where}: expected a text, but found an empty one. Give the sentence.")
+        raise RecordError(f"{where}: expected a text, but found an empty one. Give the {what}.")
     if len(text) > limit:
         raise RecordError(
-            f"{where}: expected at most {limit} characters a sentence, but found {len(text)}. Split it into sentences."
+            f"{where}: expected at most {limit} characters a {what}, but found {len(text)}. Split it into shorter ones."
         )
     try:
         text.encode("utf-8")

@@ -101,9 +101,7 @@ def _passages(text: str) -> Iterator[Span]:
 _NEAR = 60  # Code points read before and after a mark: enough for titles and names, and a bound on the cost.
 # A mark; what is glued to it (more marks, closing quotes, brackets, emoji) or, in old feeds, a closing quote
 # set apart; the gap. Nothing after the mark can fail or be tried twice, so that the scan is linear.
-_MARK = re.compile(
-    r"""(?P<mark>[.!?…؟۔।։።‼⁇⁈⁉。！？])(?P<tail>[^\w\s]*+(?:[ ]["”’»)\]]++(?=[ ]))?+)(?P<gap>[ ]*+)"""
-)
+_MARK = re.compile(r"""(?P<mark>[.!?…؟۔।։።‼⁇⁈⁉。！？])(?P<tail>[^\w\s]*+(?:[ ]["”’»)\]]++(?=[ ]))?+)(?P<gap>[ ]*+)""")
 _WORD_BEFORE = re.compile(r"(?:\w+\.)*\w+\Z")
 _WORD_AFTER = re.compile(r"[\W_]*+(\w+)")
 _MORE_MARKS = re.compile(r"[”’»)\]]*[.!?…,;]")

@@ -1,6 +1,6 @@
 """Tokenisation with exact character spans, by the tokenizer of the base encoder."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tokenizers import Encoding, Tokenizer
@@ -18,6 +18,12 @@ class SentenceTokenizer:
         self._tokenizer = Tokenizer.from_file(str(file))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_tokens)
+
+    def ids_of(self, words: Iterable[str]) -> list[int]:
+        """Ids of those words that are tokens of their own, and of the special tokens."""
+        special = [token_id for token_id, token in self._tokenizer.get_added_tokens_decoder().items() if token.special]
+        found = (self._tokenizer.token_to_id(word) for word in words)
+        return sorted({*special, *(token_id for token_id in found if token_id is not None)})
 
     def __call__(self, texts: Sequence[str]) -> list[Tokens]:
         """Tokenise sentences; those longer than `max_tokens` lose their end."""

@@ -16,6 +16,17 @@ _COLOURS = ("green", "red", "yellow", "magenta", "cyan", "blue", "bright_red", "
 _SURE = 0.75
 
 
+class Terminal(Console):
+    """Stdout, as tables are printed on it."""
+
+    def __init__(self) -> None:
+        super().__init__(highlight=False)
+
+    def on_broken_pipe(self) -> None:
+        """Leave a closed pipe to the command, which knows that it is no error."""
+        raise BrokenPipeError
+
+
 class SentenceTable:
     """Prints labelled sentences under one codebook."""
 

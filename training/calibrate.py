@@ -45,7 +45,8 @@ def fit_calibration(
         for sentence, tok, out in rows:
             if sentence.mentions is not None:
                 tags = encode_tags(sentence.mentions, tok.spans, axis.label_names)
-                kept = [n for n, word in enumerate(tok.words) if word is not None]
+                # A word is decided by its first token.
+                kept = [n for n, word in enumerate(tok.words) if word is not None and word != tok.words[n - 1]]
                 logits.append(out.tag_logits[kept])
                 wanted.append(np.array([tags[n] for n in kept]))
         if logits:

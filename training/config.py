@@ -2,6 +2,7 @@
 
 import dataclasses
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -113,4 +114,17 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None) -> Training
             fits, expected = type(value) is tuple and all(type(item) is str for item in value), str(kind)
         if not fits:
             raise ConfigError(f"{path}: {name}: expected {expected}, but found {value!r}. Correct the value.")
+    for name, (ok, expected) in _RANGES.items():
+        if not ok(values[name]):
+            raise ConfigError(f"{path}: {name}: expected {expected}, but found {values[name]!r}. Correct the value.")
     return TrainingConfig(**values)
+
+
+_AT_LEAST_ONE: tuple[Callable[[Any], bool], str] = (lambda value: value >= 1, "at least 1")
+_SHARE: tuple[Callable[[Any], bool], str] = (lambda value: 0 <= value < 1, "a share from 0 to below 1")
+_RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(("threads", "epochs", "patience", "batch_size", "max_tokens"), _AT_LEAST_ONE),
+    **dict.fromkeys(("dropout", "warmup", "dev_share", "test_share", "abstain_below"), _SHARE),
+    "bits": (lambda bits: bits in (1, 2, 4, 8), "1, 2, 4 or 8"),
+    "group": (lambda group: group >= 8 and group % 8 == 0, "a multiple of 8"),
+}

@@ -81,8 +81,8 @@ def batches(dataset: Dataset, size: int, generator: np.random.Generator | None =
 
 
 def collate(rows: Sequence[dict[str, Any]]) -> Batch:
-    """Pad rows of a dataset into one batch."""
-    width = max(len(row["input_ids"]) for row in rows)
+    """Pad rows of a dataset into one batch, to a multiple of eight tokens: kernels are compiled for every shape."""
+    width = -(-max(len(row["input_ids"]) for row in rows) // 8) * 8
 
     def padded(key: str, fill: int) -> Tensor:
         return torch.tensor([row[key] + [fill] * (width - len(row[key])) for row in rows])

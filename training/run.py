@@ -15,7 +15,7 @@ from datasets import Dataset, concatenate_datasets
 from safetensors.numpy import load_file, save_file
 
 from model import weights
-from model.artifact import build_artifact, load_artifact
+from model.artifact import load_artifact, write_artifact
 from model.calibration import Calibration
 from model.codebook import Codebook
 from model.decoding import Decoder
@@ -93,10 +93,12 @@ def train(job: Job, report: Callable[[Step], None]) -> dict[str, Any]:
 
     job.out.mkdir(parents=True, exist_ok=True)
     base = load_file(encoder_folder / WEIGHTS_FILE)
-    packed = weights.split(base, _changed(network), config.bits, config.group)
+    trained = _nonempty_weights(network)
+    save_file(trained, float_weights_file(job.out))
+    packed = weights.split(base, trained, config.bits, config.group)
     save_file(packed, job.out / weights.DELTA)
     # From here on the model is the one that users get: the packed one.
-    _load_weights(network, weights.join(base, packed, config.bits))
+    load_weights(network, weights.join(base, packed, config.bits))
     calibration = _calibrate(network, tokenizer, split.dev, codebook, config)
     export_graph(network, job.out)
     (job.out / weights.CODEBOOK).write_text(codebook.source, encoding="utf-8")
@@ -106,7 +108,8 @@ def train(job: Job, report: Callable[[Step], None]) -> dict[str, Any]:
 
     predictor = TorchPredictor(network, tokenizer, Decoder(codebook, calibration))
     with TemporaryDirectory() as scratch:
-        engine = Engine(load_artifact(build_artifact(job.out, job.encoder, Path(scratch, "artifact"))), config.threads)
+        write_artifact(weights.load_release(job.out), encoder_folder, Path(scratch))
+        engine = Engine(load_artifact(Path(scratch)), config.threads)
         manifest["parity"] = _check_parity(predictor, engine, split.dev)
         manifest["metrics"] = {
             part: evaluate_predictor(gold, engine, codebook)
@@ -125,7 +128,7 @@ def make_deterministic(config: TrainingConfig) -> None:
     torch.set_num_threads(config.threads)
     torch.use_deterministic_algorithms(True)
     # Filling fresh memory guards against reading it before it is written; nothing here does, and it costs time.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def _fit(
@@ -187,11 +190,17 @@ def _epoch_data(job: Job, tokenizer: SentenceTokenizer, split: Split) -> Callabl
     return data
 
 
-def _changed(network: Network) -> dict[str, Floats]:
+def float_weights_file(release: Path) -> Path:
+    """Where a run puts the weights before packing: beside the release, and no part of it."""
+    return release.with_name(f"{release.name}-float.safetensors")
+
+
+def _nonempty_weights(network: Network) -> dict[str, Floats]:
     return {name: tensor for name, tensor in network_weights(network).items() if tensor.size}
 
 
-def _load_weights(network: Network, tensors: dict[str, Floats]) -> None:
+def load_weights(network: Network, tensors: dict[str, Floats]) -> None:
+    """Put weights into a network, by the names of its parameters."""
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             if parameter.numel():

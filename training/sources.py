@@ -23,6 +23,8 @@ from model.spans import Span
 
 TRAIN, TRANSFER = "train", "transfer"
 ROLES = (TRAIN, TRANSFER)
+DEV, TEST = "dev", "test"
+PARTS = (TRAIN, DEV, TEST)
 # Licences under which a sentence may train weights that are given away.
 TRAINING_LICENCES = ("Apache-2.0", "CC BY 4.0", "MIT", "quotation of published articles")
 
@@ -93,9 +95,11 @@ def load_sources(path: Path) -> list[Source]:
             raise ConfigError(
                 f"{path}: {name}: expected name, role, licence and annotators, but found: {error}."
             ) from None
+        if source.fixed_part not in (None, *PARTS):
+            raise ConfigError(f"{path}: {name}: fixed_part: expected one of {PARTS}, but found {source.fixed_part!r}.")
         if source.role not in ROLES:
             raise ConfigError(f"{path}: {name}: role: expected one of {list(ROLES)}, but found {source.role!r}.")
-        if source.role == TRAIN and not source.licence.startswith(TRAINING_LICENCES):
+        if source.role == TRAIN and source.licence not in TRAINING_LICENCES:
             raise ConfigError(
                 f"{path}: {name}: licence: expected one that allows training ({', '.join(TRAINING_LICENCES)}), "
                 f"but found {source.licence!r}. Give it the role '{TRANSFER}', or leave it out."

@@ -6,9 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from model.records import GoldSentence
-from training.sources import TRAIN, LoadedSource
-
-DEV, TEST = "dev", "test"
+from training.sources import DEV, TEST, TRAIN, LoadedSource
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ def split_sources(loaded: Sequence[LoadedSource], dev_share: float, test_share: 
     parts: dict[str, list[GoldSentence]] = {TRAIN: [], DEV: [], TEST: []}
     transfer: list[GoldSentence] = []
     targets_only: list[GoldSentence] = []
-    # Where only sources with a fixed part are at hand, they are divided as well, so that there is something to choose on.
+    # Where only sources with a fixed part are at hand, they are divided as well: there must be something to choose on.
     divide_all = not any(item.gold for item in loaded if item.source.role == TRAIN and not item.source.fixed_part)
     for item in loaded:
         if item.source.role != TRAIN:

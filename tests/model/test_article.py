@@ -148,7 +148,19 @@ def test_spans_count_code_points_of_the_page_as_given_also_beyond_the_basic_plan
 
 def test_a_long_page_of_anything_is_read_to_its_end() -> None:
     size = 100_000  # what costs the square of its length would take minutes here
-    for unit in ("[", "![", "*", "> ", "a ", "\n", f"{LEAD}\n", "Army Shells A Village\n", "Menu\n", "Post Name\n", "1/a:("):
+    for unit in (
+        "[",
+        "![",
+        "*",
+        "> ",
+        "a ",
+        "\n",
+        f"{LEAD}\n",
+        "Army Shells A Village\n",
+        "Menu\n",
+        "Post Name\n",
+        "1/a:(",
+    ):
         text = unit * (size // len(unit))
         assert read_article(text).text == text
 
@@ -156,12 +168,36 @@ def test_a_long_page_of_anything_is_read_to_its_end() -> None:
 # Prose is never dropped in doubt
 
 
-SUBJECTS = ["The army", "Rebels", "By Sunday the town", "Reporting from the front", "Read that way, the accord", "Damascus"]
+SUBJECTS = [
+    "The army",
+    "Rebels",
+    "By Sunday the town",
+    "Reporting from the front",
+    "Read that way, the accord",
+    "Damascus",
+]
 VERBS = ["shelled", "signed for", "subscribed to the idea of", "shared", "left", "said it had updated"]
-OBJECTS = ["two villages", "the truce", "a newsletter of the opposition", "the related question of mines", "the comments"]
-TAILS = ["on Friday", "in the photo", "after talks with Reuters", "following the minister on Twitter", "at 10:30", "there"]
+OBJECTS = [
+    "two villages",
+    "the truce",
+    "a newsletter of the opposition",
+    "the related question of mines",
+    "the comments",
+]
+TAILS = [
+    "on Friday",
+    "in the photo",
+    "after talks with Reuters",
+    "following the minister on Twitter",
+    "at 10:30",
+    "there",
+]
 SENTENCE = st.tuples(
-    st.sampled_from(SUBJECTS), st.sampled_from(VERBS), st.sampled_from(OBJECTS), st.sampled_from(TAILS), st.sampled_from(".?!")
+    st.sampled_from(SUBJECTS),
+    st.sampled_from(VERBS),
+    st.sampled_from(OBJECTS),
+    st.sampled_from(TAILS),
+    st.sampled_from(".?!"),
 ).map(lambda parts: f"{' '.join(parts[:-1])}{parts[-1]}")
 # Each sentence once: what stands there twice may be a headline printed twice.
 PROSE = st.lists(SENTENCE, min_size=1, max_size=24, unique_by=lambda words: words[:-1]).flatmap(
@@ -211,7 +247,11 @@ def test_a_text_of_one_line_is_what_somebody_wants_read(line: str) -> None:
 )
 @pytest.mark.parametrize("place", ["first", "middle", "last"])
 def test_a_sentence_that_begins_like_furniture_stays_in_the_story(sentence: str, place: str) -> None:
-    paragraphs = {"first": [sentence, LEAD, SECOND], "middle": [LEAD, sentence, SECOND], "last": [LEAD, SECOND, sentence]}
+    paragraphs = {
+        "first": [sentence, LEAD, SECOND],
+        "middle": [LEAD, sentence, SECOND],
+        "last": [LEAD, SECOND, sentence],
+    }
     assert story("\n\n".join(paragraphs[place])) == paragraphs[place]
 
 
@@ -221,13 +261,17 @@ def test_a_wire_story_keeps_the_paragraph_that_ends_in_its_agency() -> None:
 
 
 def test_fewer_than_five_headlines_below_a_story_may_be_its_own_last_lines() -> None:
-    four = "\n".join(["Army Frees Sixty Prisoners", "Rebels Mine The River", "Envoys Fly To Tessin", "Truce Holds Again"])
+    four = "\n".join(
+        ["Army Frees Sixty Prisoners", "Rebels Mine The River", "Envoys Fly To Tessin", "Truce Holds Again"]
+    )
     assert story(f"{BODY}\n\n{four}")[3:] == four.split("\n")
     assert story(f"{BODY}\n\n{four}\nOstria Sends A Convoy\nParliament Votes On War") == [LEAD, SECOND, THIRD]
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.sampled_from(["Army Frees Sixty Prisoners", "Rebels Mine River Banks", "Envoys Fly Home"]), min_size=5))
+@given(
+    st.lists(st.sampled_from(["Army Frees Sixty Prisoners", "Rebels Mine River Banks", "Envoys Fly Home"]), min_size=5)
+)
 def test_other_headlines_below_a_story_change_nothing_in_it(headlines: list[str]) -> None:
     text = f"Truce broken on the river\n\n{BODY}\n\n" + "\n".join(headlines)
     assert story(text) == ["Truce broken on the river", LEAD, SECOND, THIRD]
@@ -375,11 +419,15 @@ def test_front_matter_of_a_web_clipper_gives_the_metadata_and_no_prose() -> None
         ("2 May 2023, 99:99 GMT", "2023-05-02"),
     ],
 )
-def test_a_date_is_given_in_iso_8601_and_with_its_time_only_where_the_zone_is_known(words: str, date: str | None) -> None:
+def test_a_date_is_given_in_iso_8601_and_with_its_time_only_where_the_zone_is_known(
+    words: str, date: str | None
+) -> None:
     assert read_date(words) == date
 
 
-@pytest.mark.parametrize("words", ["14:52 GMT", "3 hours ago", "March 21, 2024 · 6 min read", "Published", "Friday, Jun 20, 2025"])
+@pytest.mark.parametrize(
+    "words", ["14:52 GMT", "3 hours ago", "March 21, 2024 · 6 min read", "Published", "Friday, Jun 20, 2025"]
+)
 def test_a_line_of_nothing_but_a_date_is_a_date_line(words: str) -> None:
     assert is_date_line(words)
 
@@ -469,7 +517,11 @@ def test_the_paragraphs_of_an_html_page_are_parted_by_blank_lines() -> None:
 
 def test_an_html_page_is_judged_like_a_saved_one_and_no_date_is_guessed() -> None:
     article = read_html(BARE)
-    assert words_of(article)[:3] == [("Truce broken on the river", "title"), ("By Jane Roe", "byline"), (LEAD, "paragraph")]
+    assert words_of(article)[:3] == [
+        ("Truce broken on the river", "title"),
+        ("By Jane Roe", "byline"),
+        (LEAD, "paragraph"),
+    ]
     assert (article.author, article.published_at) == ("Jane Roe", None)
 
 

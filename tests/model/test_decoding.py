@@ -156,10 +156,12 @@ def evidence(codebook: Codebook, *weights: float) -> tuple[Evidence, ...]:
 
 
 def test_evidence_names_the_fewest_words_that_make_up_seven_tenths(tiny_codebook: Codebook) -> None:
-    # Words weigh 5, 3, 1, 1 of 10: "First" alone has 5, with "sear" 8, which reaches 7; as neighbours they are one.
-    [found] = evidence(tiny_codebook, 0, 5, 3, 1, 1, 0, 0)
-    assert found.span.of(TEXT) == "First sear"
-    assert found.weight == pytest.approx(0.8)
+    # Words weigh 5, 2, 1.5, 1.5 of 10: "First" alone has 5, with "sear" 7; as neighbours they are one.
+    [found] = evidence(tiny_codebook, 0, 5, 2, 1.5, 1.5, 0, 0)
+    assert (found.span.of(TEXT), found.weight) == ("First sear", pytest.approx(0.7))
+    # With 1.875 of 10, a little less than 7 in all, the third is needed.
+    [found] = evidence(tiny_codebook, 0, 5, 1.875, 1.625, 1.5, 0, 0)
+    assert (found.span.of(TEXT), found.weight) == ("First sear the", pytest.approx(0.85))
 
 
 def test_evidence_that_stands_apart_stays_apart_in_order_of_the_text(tiny_codebook: Codebook) -> None:

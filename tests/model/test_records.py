@@ -76,7 +76,7 @@ def test_target_offsets_count_code_points() -> None:
         (
             {"text": "x" * (MAX_CHARACTERS + 1)},
             "in.jsonl:7: field 'text': expected at most 10000 characters a sentence, but found 10001. "
-            "Split it into sentences.",
+            "Split it into shorter ones.",
         ),
         (
             {"text": "The \ud83e beef."},
@@ -318,7 +318,9 @@ def test_a_missing_file_of_gold_is_refused(tmp_path: Path, tiny_codebook: Codebo
 
 
 VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=4) | st.sampled_from(["beef", "meat", "kale"])
-ITEMS = st.dictionaries(st.sampled_from(["text", "target", "label", "start", "end"]), VALUES | st.lists(VALUES, max_size=2))
+ITEMS = st.dictionaries(
+    st.sampled_from(["text", "target", "label", "start", "end"]), VALUES | st.lists(VALUES, max_size=2)
+)
 
 
 @given(

@@ -13,13 +13,13 @@ from model.spans import Span
 from model.tags import OUTSIDE, begin, best_path, encode_tags, inside, mention_words, tag_count
 
 LABELS = ("meat", "plant")
-O, B_MEAT, I_MEAT, B_PLANT, I_PLANT = range(5)
+OUT, B_MEAT, I_MEAT, B_PLANT, I_PLANT = range(5)
 
 
 def is_valid(path: tuple[int, ...]) -> bool:
     """Tell whether every inside tag follows a begin or inside tag of its own label."""
     insides = {inside(n): {begin(n), inside(n)} for n in range(len(LABELS))}
-    return all(tag not in insides or before in insides[tag] for before, tag in itertools.pairwise((O, *path)))
+    return all(tag not in insides or before in insides[tag] for before, tag in itertools.pairwise((OUT, *path)))
 
 
 def brute_force(log_probabilities: np.ndarray) -> float:
@@ -31,23 +31,23 @@ def brute_force(log_probabilities: np.ndarray) -> float:
 
 def test_tags_are_numbered_in_codebook_order() -> None:
     assert tag_count(2) == 5
-    assert [OUTSIDE, begin(0), inside(0), begin(1), inside(1)] == [O, B_MEAT, I_MEAT, B_PLANT, I_PLANT]
+    assert [OUTSIDE, begin(0), inside(0), begin(1), inside(1)] == [OUT, B_MEAT, I_MEAT, B_PLANT, I_PLANT]
 
 
 def test_the_first_token_of_a_mention_begins_it_and_the_others_are_inside() -> None:
     # "lamb shank, kale": the special tokens, then "lamb", "shank", ",", "ka", "##le"
     spans = [Span(0, 0), Span(0, 4), Span(5, 10), Span(10, 11), Span(12, 14), Span(14, 16), Span(0, 0)]
     mentions = [LabelledSpan(Span(0, 10), "meat"), LabelledSpan(Span(12, 16), "plant")]
-    assert encode_tags(mentions, spans, LABELS) == [O, B_MEAT, I_MEAT, O, B_PLANT, I_PLANT, O]
+    assert encode_tags(mentions, spans, LABELS) == [OUT, B_MEAT, I_MEAT, OUT, B_PLANT, I_PLANT, OUT]
 
 
 def test_a_token_belongs_to_a_mention_that_it_shares_a_character_with() -> None:
     # The mention "beef" ends inside the token "beef-".
-    assert encode_tags([LabelledSpan(Span(0, 4), "meat")], [Span(0, 5), Span(5, 10)], LABELS) == [B_MEAT, O]
+    assert encode_tags([LabelledSpan(Span(0, 4), "meat")], [Span(0, 5), Span(5, 10)], LABELS) == [B_MEAT, OUT]
 
 
 def test_a_mention_beyond_the_last_token_leaves_no_tag() -> None:
-    assert encode_tags([LabelledSpan(Span(40, 44), "meat")], [Span(0, 4)], LABELS) == [O]
+    assert encode_tags([LabelledSpan(Span(40, 44), "meat")], [Span(0, 4)], LABELS) == [OUT]
 
 
 def test_neighbouring_mentions_of_one_label_stay_two() -> None:

@@ -74,6 +74,15 @@ def test_a_sentence_has_the_same_tokens_alone_and_among_others(tokenizer: Senten
     assert tokenizer(texts) == [tokens for text in texts for tokens in tokenizer([text])]
 
 
+def test_ids_are_those_of_whole_words_of_the_vocabulary_and_of_the_special_tokens(
+    tokenizer: SentenceTokenizer,
+) -> None:
+    [tokens] = tokenizer(["the beef"])
+    specials = list(range(5))  # the first five of the vocabulary
+    assert tokenizer.ids_of(["the", "kale", "beef", "the"]) == sorted({*specials, *tokens.ids[1:-1]})
+    assert tokenizer.ids_of([]) == specials
+
+
 def test_no_sentences_have_no_tokens(tokenizer: SentenceTokenizer) -> None:
     assert tokenizer([]) == []
 

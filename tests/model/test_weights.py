@@ -208,7 +208,9 @@ def test_a_release_joins_to_every_weight_of_the_layout(tiny_release: Path, tiny_
 
 def test_the_change_of_a_release_is_smaller_than_its_encoder(tiny_release: Path, tiny_encoder: Path) -> None:
     # 4 bits a value and 16 for each group of 16 are 5 bits against 32, but for names and heads
-    sizes = [sum(t.nbytes for t in load_file(f).values()) for f in (tiny_release / DELTA, tiny_encoder / "model.safetensors")]
+    sizes = [
+        sum(t.nbytes for t in load_file(f).values()) for f in (tiny_release / DELTA, tiny_encoder / "model.safetensors")
+    ]
     assert sizes[0] < sizes[1] / 4  # fmt: skip
 
 
@@ -220,7 +222,9 @@ def test_a_missing_file_is_named(release: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("spoil", [lambda data: data[:-1], lambda data: b"", lambda data: bytes([data[0] ^ 1]) + data[1:]])
+@pytest.mark.parametrize(
+    "spoil", [lambda data: data[:-1], lambda data: b"", lambda data: bytes([data[0] ^ 1]) + data[1:]]
+)
 def test_a_truncated_or_altered_file_is_named_with_both_hashes(
     release: Path, name: str, spoil: Callable[[bytes], bytes]
 ) -> None:
@@ -239,7 +243,9 @@ def test_a_folder_without_a_manifest_is_no_release(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b'{"format": 1', b"", b"\xff\xfe"])
 def test_a_manifest_that_is_not_json_is_refused(release: Path, content: bytes) -> None:
     (release / MANIFEST).write_bytes(content)
-    assert refusal(release) == f"{release}/manifest.json: expected a manifest in JSON, but found other content. {REMEDY}"
+    assert (
+        refusal(release) == f"{release}/manifest.json: expected a manifest in JSON, but found other content. {REMEDY}"
+    )
 
 
 @pytest.mark.parametrize(("content", "found"), [('{"format": 2}', "2"), ("{}", "None"), ("[]", "[]")])

@@ -203,8 +203,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         speed = f"{our_seconds / seconds:.2f}" if seconds else "raises"
         label = name if name == OURS else f"{name} {version(name)}"
         print(
-            f"{label:<20}{score.exact:>8.3f}{score.precision:>11.3f}{score.recall:>8.3f}"
-            f"{score.f1:>8.3f}{speed:>8}",
+            f"{label:<20}{score.exact:>8.3f}{score.precision:>11.3f}{score.recall:>8.3f}{score.f1:>8.3f}{speed:>8}",
             flush=True,
         )
         if options.wrong == name:

@@ -1,0 +1,41 @@
+"""The shipped model against behavioural cases: minimum functionality, invariance, direction (CheckList)."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+
+from model.artifact import find_artifact, load_artifact
+from model.engine import Engine
+from tests.behaviour.behaviour import failures, load_cases
+
+# Cases that the shipped weights fail. Strict: one that passes must leave the list.
+KNOWN = yaml.safe_load((Path(__file__).parent / "known_failures.yaml").read_text(encoding="utf-8")) or []
+CASES = load_cases()
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return Engine(load_artifact(find_artifact()))
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(c, id=c["id"], marks=[pytest.mark.xfail(strict=True)] if c["id"] in KNOWN else []) for c in CASES],
+)
+def test_behaviour(case, engine):
+    assert failures(case, engine, engine.artifact.codebook) == []
+
+
+def test_known_failures_are_cases_and_few():
+    ids = {case["id"] for case in CASES}
+    assert set(KNOWN) <= ids
+    assert len(KNOWN) <= 0.25 * len(ids)
+
+
+def test_there_are_enough_cases_of_every_kind():
+    kinds = Counter(case["kind"] for case in CASES)
+    assert kinds["minimum"] >= 100
+    assert kinds["invariance"] >= 40
+    assert kinds["direction"] >= 30

@@ -1,0 +1,142 @@
+"""`newsframe evaluate`: metrics, gates, and gold that is refused."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from model.jsonl import dumps
+from tests.conftest import ROOT, TINY_GOLD
+from tests.serving.command_line import (
+    SEAR,
+    run,
+    shipped,
+)
+
+
+@pytest.fixture
+def gold(tmp_path):
+    """Write a file of gold records."""
+
+    def write(*rows: dict[str, object] | str) -> Path:
+        path = tmp_path / "gold.jsonl"
+        path.write_text("\n".join(row if isinstance(row, str) else dumps(row) for row in rows), encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_evaluate_gives_the_metrics_of_every_axis(tiny_options):
+    result = run("evaluate", TINY_GOLD, "--json", *tiny_options)
+    assert (result.exit_code, result.stderr) == (0, "")
+    found = json.loads(result.stdout)
+    assert list(found) == ["model", "sentences", "articles", "foods", "diet", "stage", "manner", "verdict"]
+    assert (found["sentences"], found["articles"]) == (24, 8)
+    assert set(found["model"]) == {"name", "version", "sha256", "codebook"}
+    assert set(found["foods"]) == {
+        "span_f1", "labelled_span_f1", "overlap_f1", "predicted", "support", "annotated", "abstained"
+    }  # fmt: skip
+    for axis, labels in {"diet": 2, "stage": 2, "manner": 2, "verdict": 3}.items():
+        assert {"macro_f1", "labels", "annotated", "abstained"} <= set(found[axis])
+        assert len(found[axis]["labels"]) == labels
+        for row in found[axis]["labels"].values():
+            assert set(row) == {"precision", "recall", "f1", "support", "predicted"}
+        mean = sum(row["f1"] for row in found[axis]["labels"].values()) / labels
+        assert found[axis]["macro_f1"] == pytest.approx(mean)
+
+
+def test_evaluate_prints_a_table_with_counts(tiny_options):
+    result = run("evaluate", TINY_GOLD, *tiny_options)
+    found = json.loads(run("evaluate", TINY_GOLD, "--json", *tiny_options).stdout)
+    printed = [line.split() for line in result.stdout.splitlines()]
+    assert printed[0] == ["24", "sentences", "of", "8", "articles"]
+    row = found["stage"]["labels"]["start"]
+    assert [
+        "stage",
+        "start",
+        *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")),
+        str(row["support"]),
+    ] in printed
+    assert any(line[:3] == ["verdict", "macro-F1", f"{found['verdict']['macro_f1']:.3f}"] for line in printed)
+    assert any(line[:4] == ["foods", "span", "F1,", "exact"] for line in printed)
+
+
+def test_an_unknown_label_in_gold_is_refused_with_its_line(gold, tiny_options):
+    path = gold({"id": "1", "text": SEAR, "stage": ["start"]}, {"id": "2", "text": SEAR, "stage": ["middle"]})
+    result = run("evaluate", path, *tiny_options)
+    assert (result.stdout, result.exit_code) == ("", 1)
+    assert result.stderr == (
+        f"{path}:2: axis 'stage' expected one of ['finish', 'start'], but found 'middle'. "
+        "Correct the row, or add the label to the codebook.\n"
+    )
+
+
+def test_every_bad_line_of_gold_is_named_up_to_ten(gold, tiny_options):
+    rows = [{"id": str(n), "text": SEAR, "stage": ["middle"]} for n in range(1, 13)]
+    result = run("evaluate", gold(*rows), *tiny_options)
+    lines = result.stderr.splitlines()
+    assert [re.search(r":(\d+): axis", line).group(1) for line in lines[:-1]] == [str(n) for n in range(1, 11)]
+    assert lines[-1] == "… and 2 more of 12 problems"
+    assert result.exit_code == 1
+
+
+def test_a_missing_file_of_gold_is_refused(tmp_path, tiny_options):
+    path = tmp_path / "none.jsonl"
+    result = run("evaluate", path, *tiny_options)
+    assert (result.stdout, result.exit_code) == ("", 1)
+    assert (
+        result.stderr
+        == f"{path}: expected a file of gold records, but found: No such file or directory. Check the path.\n"
+    )
+
+
+@pytest.fixture
+def perfect(gold, tiny_labeller) -> Path:
+    """Gold that the tiny model repeats, since it wrote it: one sentence with a food."""
+    [said] = tiny_labeller.label_records([SEAR])
+    foods = [{"text": food["text"], "label": food["label"]} for food in said["foods"]]
+    assert foods
+    return gold({"id": "1", "text": SEAR, "foods": foods})
+
+
+def test_a_gate_that_is_met_passes(perfect, tiny_options):
+    result = run("evaluate", perfect, *tiny_options, "--fail-under", "foods.span_f1=1", "--fail-under", "sentences=1")
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_a_gate_that_is_not_met_exits_with_3_and_still_prints_the_metrics(perfect, tiny_options):
+    gates = ("--fail-under", "foods.span_f1=1", "--fail-under", "foods.support=99")
+    result = run("evaluate", perfect, "--json", *tiny_options, *gates)
+    found = json.loads(result.stdout)
+    assert result.stderr == f"foods.support: expected at least 99.0, but found {found['foods']['support']}.0000.\n"
+    assert result.exit_code == 3
+
+
+def test_a_gate_on_an_unknown_metric_is_wrong_usage_and_lists_what_there_is(perfect, tiny_options):
+    result = run("evaluate", perfect, *tiny_options, "--fail-under", "foods.accuracy=0.5")
+    assert result.exit_code == 2
+    assert " ".join(result.stderr.split()).endswith(
+        "Error: --fail-under: expected a metric, but found no 'accuracy' in 'foods.accuracy'; there are ['abstained', "
+        "'annotated', 'labelled_span_f1', 'overlap_f1', 'predicted', 'span_f1', 'support']"
+    )
+
+
+def test_a_gate_that_is_no_number_is_wrong_usage(tiny_options):
+    result = run("evaluate", TINY_GOLD, *tiny_options, "--fail-under", "foods.span_f1=high")
+    assert result.exit_code == 2
+    assert "--fail-under: expected AXIS.METRIC=NUMBER, but found 'foods.span_f1=high'." in result.stderr
+
+
+@shipped
+@pytest.mark.skipif(not (ROOT.parent / "shared/corpora").is_dir(), reason="no public corpora beside the project")
+def test_the_shipped_model_is_evaluated_on_the_development_split_beside_the_baselines():
+    corpora = ROOT.parent / "shared/corpora"
+    result = run("evaluate", "--part", "dev", "--baselines", "--json", "--corpora", corpora)
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["sentences"] > 200
+    assert set(found["baselines"]) == {"majority", "keywords"}
+    for name in ("relations", "voice", "naming"):
+        others = [baseline[name]["macro_f1"] for baseline in found["baselines"].values()]
+        assert found[name]["macro_f1"] > max(others)

@@ -1,0 +1,64 @@
+"""The private parts of BentoML that the service leans on: when they move, this says so, and the pin says when."""
+
+import asyncio
+import inspect
+from typing import Any
+
+import httpx
+import pytest
+
+from model.labeller import Labeller
+
+# bentoml 1.4.39 uses pathspec and pydantic in ways that these call deprecated, when it is imported.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:The `__get_pydantic_core_schema__` method:DeprecationWarning"),
+]
+
+
+def test_the_hooks_into_bentoml_are_where_they_were(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, stub_labeller: Labeller
+) -> None:
+    monkeypatch.setenv("BENTOML_HOME", str(tmp_path_factory.mktemp("bentoml")))
+    monkeypatch.setenv("BENTOML_DO_NOT_TRACK", "True")
+    import bentoml
+    from _bentoml_impl.server.app import ServiceAppFactory
+    from _bentoml_impl.server.serving import serve_http
+    from bentoml._internal.server.http.traffic import TimeoutMiddleware
+
+    from serving import access_log, service
+
+    assert bentoml.__version__ == "1.4.39", "another BentoML: try what shared/bentoml.md says of it anew"
+    # The supervisor: what `serving.launch` calls, and what it sets on the service.
+    assert {"host", "port", "timeout_graceful_shutdown"} <= set(inspect.signature(serve_http).parameters)
+    newsframe: Any = service.Newsframe
+    assert newsframe.import_string == "serving.service:Newsframe"
+    assert {"working_dir", "config", "mount_apps", "middlewares"} <= set(dir(newsframe))
+    assert newsframe.config["workers"] == 1
+    # Hooks by name: BentoML looks for these attributes.
+    inner = newsframe.inner
+    assert inner.check.__bentoml_deployment_hook__
+    assert inner.drain_on_signals.__bentoml_startup_hook__
+    assert inspect.iscoroutinefunction(inner.__is_ready__)
+    # The app: the factory's own, without its time-out, behind the gateway.
+    assert list(inspect.signature(bentoml.Service.to_asgi).parameters) == ["self", "is_main"]
+    monkeypatch.setattr(access_log, "configure", lambda: None)
+    monkeypatch.setattr(access_log, "write", lambda event, **fields: None)
+    monkeypatch.setattr(service, "_load", lambda: stub_labeller)
+    monkeypatch.setattr(service.gc, "freeze", lambda: None)
+    assert {"service", "is_main"} <= set(inspect.signature(ServiceAppFactory.__init__).parameters)
+    gateway = newsframe.to_asgi()
+    inside = gateway.app
+    assert TimeoutMiddleware not in [middleware.cls for middleware in inside.user_middleware]
+    assert not any("access" in middleware.cls.__name__.lower() for middleware in inside.user_middleware)
+
+    async def ask() -> list[int]:
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(gateway), base_url="http://local")
+        async with client, inside.router.lifespan_context(inside):
+            paths = ["/livez", "/readyz", "/v1/info", "/docs.json", "/"]
+            found = [(await client.get(path)).status_code for path in paths]
+            assert "Newsframe" in (await client.get("/")).text  # ours, not BentoML's
+            gateway.lifecycle.phase = "stopping"
+            return [*found, (await client.get("/readyz")).status_code]
+
+    assert asyncio.run(ask()) == [200, 200, 200, 200, 200, 503]
