@@ -1,5 +1,6 @@
 """Labelled sentences for a reader at a terminal, with the words that made each label."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,13 +15,15 @@ from model.predictions import ERROR
 # Colours of a mention axis by the place of the label in the codebook; the plain label is dim.
 _COLOURS = ("green", "red", "yellow", "magenta", "cyan", "blue", "bright_red", "bright_green")
 _SURE = 0.75
+_FILE_WIDTH = 120
 
 
 class Terminal(Console):
     """Stdout, as tables are printed on it."""
 
     def __init__(self) -> None:
-        super().__init__(highlight=False)
+        # A pipe or a file has no width of its own; rich would take 80 columns, and cut the figures.
+        super().__init__(highlight=False, width=None if sys.stdout.isatty() else _FILE_WIDTH)
 
     def on_broken_pipe(self) -> None:
         """Leave a closed pipe to the command, which knows that it is no error."""

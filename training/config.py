@@ -31,7 +31,7 @@ class TrainingConfig:
         positive_weight_power: Rare labels weigh (negatives / positives) ** power.
         targets_per_epoch: Sentences drawn each epoch from the corpora annotated for targets alone.
         swap_names: Share of sentences whose names are swapped for others in each epoch.
-        average_from: Epoch from which weights are averaged over epochs; 0 turns it off.
+        average_from: Epoch from which weights are averaged, and kept if dev is no worse for it; 0 turns it off.
         bits: Of each weight of a packed matrix.
         group: Weights that share a scale when packed.
         max_tokens: Longest sentence in tokens, special tokens included.

@@ -134,11 +134,11 @@ def make_deterministic(config: TrainingConfig) -> None:
 def _fit(
     job: Job, network: Network, tokenizer: SentenceTokenizer, split: Split, report: Callable[[Step], None]
 ) -> list[dict[str, Any]]:
-    """Train in place, keep the best epoch, or the mean of the epochs from `average_from` on; return the log."""
+    """Train in place and return the log; keeps the best epoch, or the mean of the last ones if that is no worse."""
     config, codebook = job.config, job.codebook
     predictor = TorchPredictor(network, tokenizer, Decoder(codebook, Calibration()))
     log: list[dict[str, Any]] = []
-    best = copy.deepcopy(network.state_dict())
+    best, best_score = copy.deepcopy(network.state_dict()), -np.inf
     mean: dict[str, torch.Tensor] = {}
     averaged = 0
 
@@ -154,16 +154,19 @@ def _fit(
         log[-1] = {"epoch": step.epoch, "loss": round(step.loss, 4), "score": round(step.score, 4), **log[-1]}
         state = network.state_dict()
         if step.is_best:
-            best = copy.deepcopy(state)
+            best, best_score = copy.deepcopy(state), step.score
         if config.average_from and step.epoch >= config.average_from:
             averaged += 1
             for name, value in state.items():
                 mean[name] = mean.get(name, 0.0) + (value.double() - mean.get(name, 0.0)) / averaged
-    network.load_state_dict(best)
     if averaged:
         network.load_state_dict({name: value.to(best[name].dtype) for name, value in mean.items()})
         score = development_score()
         log[-1] = {"averaged_epochs": averaged, "score": round(score, 4), **log[-1]}
+        if score >= best_score:
+            network.eval()
+            return log
+    network.load_state_dict(best)
     network.eval()
     return log
 

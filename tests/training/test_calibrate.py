@@ -131,10 +131,10 @@ def test_targets_are_calibrated_on_the_tokens_of_their_span(tiny_codebook):
     assert found.temperature("verdict") == pytest.approx(expected, rel=1e-3)
 
 
-def test_mentions_are_calibrated_on_words_and_not_on_special_tokens(tiny_codebook):
-    # Begin of the first label everywhere: right on one token of three, and on neither special one.
+def test_mentions_are_calibrated_on_the_first_token_of_each_word(tiny_codebook):
+    # Begin of the first label everywhere: right on one word of two. A second piece and special tokens do not count.
     sentences = [gold(1, frozenset(), mentions=(LabelledSpan(Span(0, 4), "meat"),))]
     found = fit_calibration(sentences, [TOKENS], [outputs((0.0, 0.0))], tiny_codebook, 0.6)
-    logits = np.tile(np.array([0, 4, 0, 0, 0, 0, 0], dtype=np.float32), (3, 1))
-    # Tags: begin and inside of meat, then outside.
-    assert found.temperature("foods") == pytest.approx(fit_temperature(logits, np.array([1, 2, 0])))
+    logits = np.tile(np.array([0, 4, 0, 0, 0, 0, 0], dtype=np.float32), (2, 1))
+    # Tags: begin of meat, then outside.
+    assert found.temperature("foods") == pytest.approx(fit_temperature(logits, np.array([1, 0])))
