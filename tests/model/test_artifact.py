@@ -129,7 +129,7 @@ def test_half_an_artifact_in_the_cache_is_built_anew(cache: Path, tiny_release: 
 def test_two_processes_may_build_the_same_artifact(
     cache: Path, tiny_release: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = artifact_module._write
+    write = artifact_module.write_artifact
     others = []
 
     def write_while_another_is_faster(*args: Any) -> None:
@@ -138,7 +138,7 @@ def test_two_processes_may_build_the_same_artifact(
             others.append("started")
             others.append(build_artifact(tiny_release, tiny_encoder))
 
-    monkeypatch.setattr(artifact_module, "_write", write_while_another_is_faster)
+    monkeypatch.setattr(artifact_module, "write_artifact", write_while_another_is_faster)
     folder = build_artifact(tiny_release, tiny_encoder)
     assert others == ["started", folder]
     assert list(cache.iterdir()) == [folder]

@@ -269,9 +269,14 @@ def test_the_manifest_states_the_metrics_of_what_users_get(manifest, tiny_releas
 
 def test_the_log_has_an_epoch_a_line_with_loss_and_development_scores(tiny_release, tiny_config):
     lines = [json.loads(line) for line in (tiny_release / LOG).read_text().splitlines()]
+    lines, means = lines[: tiny_config.epochs], lines[tiny_config.epochs :]
     assert [line["epoch"] for line in lines] == list(range(1, tiny_config.epochs + 1))
     assert all(set(line) == {"epoch", "loss", "score", "dev"} for line in lines)
     assert lines[-1]["loss"] < lines[0]["loss"]
+    # The last line tells of the mean of the epochs from `average_from` on.
+    averaged = tiny_config.epochs - tiny_config.average_from + 1
+    assert [line["averaged_epochs"] for line in means] == [averaged]
+    assert set(means[0]) == {"averaged_epochs", "score", "dev"}
 
 
 @pytest.mark.parametrize("there_is_data", [True, False])
