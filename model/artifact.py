@@ -103,8 +103,10 @@ def build_artifact(release_folder: Path, encoder: Path | None = None, out: Path 
     release = weights.load_release(release_folder)
     key = hashlib.sha256(json.dumps([FORMAT, release.manifest], sort_keys=True).encode()).hexdigest()
     folder = cache_folder() / key[:16]
-    if not (folder / weights.MANIFEST).is_file():
+    cached = (folder / weights.MANIFEST).is_file()
+    if encoder or not cached:  # an encoder that somebody names is looked at, even where it is not needed
         encoder_folder = find_encoder(release.encoder, encoder)
+    if not cached:
         folder.parent.mkdir(parents=True, exist_ok=True)
         # Built beside its place and renamed, so that nobody ever sees half an artifact.
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".building-") as building:

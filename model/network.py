@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoModel, PreTrainedModel
+from transformers.utils import logging
 
 from model.codebook import Codebook
 from model.outputs import OUTPUT_NAMES
@@ -120,6 +121,9 @@ def load_network(
         encoder_folder: A Hugging Face model folder (config.json, model.safetensors).
         dropout, without_content: As in `Network`.
     """
+    # It reports the pooler, which is left out on purpose, and draws a bar for a load of milliseconds.
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     # Eager attention exports to plain operators, and with dropout off it equals the fused form.
     encoder = AutoModel.from_pretrained(
         str(encoder_folder), local_files_only=True, add_pooling_layer=False, attn_implementation="eager"

@@ -1,6 +1,7 @@
 """The serving artifact: built once, cached by content, every file checked, found where it was promised."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -92,6 +93,15 @@ def test_what_the_cache_holds_is_not_built_again(cache: Path, tiny_release: Path
     # With no encoder named, and none installed, it could not be built.
     assert build_artifact(tiny_release) == folder
     assert (folder / DATA).stat() == built
+
+
+def test_a_wrong_encoder_that_is_named_is_told_even_where_the_cache_has_the_artifact(
+    cache: Path, tiny_release: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    build_artifact(tiny_release, tiny_encoder)
+    (tmp_path / "model.safetensors").write_bytes(b"another encoder")
+    with pytest.raises(EncoderError, match=f"but found sha256 .* at {re.escape(str(tmp_path))}"):
+        build_artifact(tiny_release, tmp_path)
 
 
 def test_another_release_has_another_place_in_the_cache(
