@@ -49,7 +49,7 @@ bento: $(VENV)/.serve  ## Build a bento with the model inside
 	$(BIN)/newsframe build --out artifact > /dev/null
 	$(BIN)/bentoml build
 
-benchmark: $(VENV)/.dev  ## Measure start-up, first label and throughput
+benchmark: $(VENV)/.serve  ## Measure start-up and the first label
 	$(BIN)/python -m training.benchmarks.startup
 
 clean:  ## Remove what was installed and built

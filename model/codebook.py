@@ -199,7 +199,7 @@ def parse_codebook(source: str, where: str) -> Codebook:
         CodebookError: As `load_codebook`.
     """
     try:
-        data = yaml.safe_load(source)
+        data = yaml.load(source, _UniqueKeys)  # a SafeLoader
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
@@ -211,6 +211,17 @@ def parse_codebook(source: str, where: str) -> Codebook:
     if reader.problems:
         raise CodebookError(join_problems(reader.problems))
     return codebook
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that stands twice in a mapping; YAML would keep the last without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        for position, (key, _) in enumerate(node.value):
+            if key.value in keys[:position]:
+                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} twice", problem_mark=key.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 class _Reader:

@@ -82,6 +82,9 @@ def _line_document(labeller: Labeller, item: LineInput) -> list[Labelled]:
     where = f"{item.name}:{item.line.number}"
     if item.line.record is None:
         return [("", error_record(where, str(item.line.problem)))]
+    if "targets" in item.line.record:
+        problem = f"{where}: field 'targets': expected none in a document, but found some. Leave --split or them out."
+        return [("", error_record(item.line.record.get("id", where), problem))]
     return _document(labeller, {"id": where} | item.line.record, where)
 
 
@@ -91,4 +94,12 @@ def _document(labeller: Labeller, record: dict[str, Any], where: str) -> list[La
     if "sentences" not in document:
         return [("", document)]
     text = str(document.get("text", record.get("text")))
-    return [(Span(s["start"], s["end"]).of(text) if "start" in s else "", s) for s in document["sentences"]]
+    # Each row stands alone in the output: it carries what the document carried.
+    carried = {key: value for key, value in record.items() if key not in ("text", "html", "summary", "sentences")}
+    return [
+        (
+            Span(s["start"], s["end"]).of(text) if "start" in s else "",
+            s | {key: value for key, value in carried.items() if key not in s},
+        )
+        for s in document["sentences"]
+    ]

@@ -1,5 +1,6 @@
 """The command line. Every command imports what it needs when it runs: `--help` loads none of it."""
 
+import math
 import sys
 from collections.abc import Callable, Iterator
 from functools import wraps
@@ -38,7 +39,7 @@ def refusals(command: Callable[..., int]) -> Callable[..., None]:
         except ModuleNotFoundError as error:
             click.echo(str(MissingExtra(
                 f"newsframe: expected the package {error.name}, but found it missing. "
-                "Run `pip install 'newsframe[train]'` in this environment."
+                "Run `pip install -c requirements/constraints.txt -e '.[train]'` in the project's folder."
             )), err=True)  # fmt: skip
             code = FAILED
         except BrokenPipeError:  # the reader, such as `head`, has seen enough
@@ -137,7 +138,10 @@ newsframe evaluate gold.jsonl --json --fail-under AXIS.macro_f1=0.85
     type=click.Choice(["train", "dev", "test", "transfer"]),
     help="A part of the project's own data, instead of a file.",
 )
-@option("--corpora", type=_PATH, default=Path("../shared/corpora"), help="Folder of the public corpora, for --part.")
+@option(
+    "--corpora", type=_PATH, default=Path("../shared/corpora"), show_default=True,
+    help="Folder of the public corpora, for --part and --baselines.",
+)  # fmt: skip
 @option("--baselines", is_flag=True, help="Score a majority and a keyword baseline beside the model.")
 @option("--json", "as_json", is_flag=True, help="The results as JSON.")
 @option(
@@ -154,6 +158,10 @@ def evaluate(
 
     GOLD is a file of gold records under the model's codebook, one JSON object a line.
     """
+    if (gold is None) == (part is None):
+        raise click.UsageError("Give either a file of gold records or --part.")
+    gates = [_gate(text) for text in fail_under]
+
     import json
 
     from model.artifact import find_artifact, load_artifact
@@ -163,9 +171,6 @@ def evaluate(
     from training.evaluation import evaluate_predictor, lookup
     from training.project import baseline_predictors, load_part
 
-    if (gold is None) == (part is None):
-        raise click.UsageError("Give either a file of gold records or --part.")
-    gates = [_gate(text) for text in fail_under]
     engine = Engine(load_artifact(find_artifact(model, encoder)), threads)
     codebook = engine.artifact.codebook
     sentences = load_gold(gold, codebook) if gold else load_part(str(part), corpora, codebook)
@@ -192,16 +197,22 @@ def evaluate(
 def _gate(text: str) -> tuple[str, float]:
     path, _, value = text.partition("=")
     try:
-        return path.strip(), float(value)
+        least = float(value)
     except ValueError:
-        raise click.UsageError(f"--fail-under: expected AXIS.METRIC=NUMBER, but found {text!r}.") from None
+        least = math.nan
+    if not math.isfinite(least):
+        raise click.UsageError(f"--fail-under: expected AXIS.METRIC=NUMBER, but found {text!r}.")
+    return path.strip(), least
 
 
 @main.command(cls=Examples, epilog="""
 newsframe train --corpora ../shared/corpora --out build/release
 newsframe train --codebook mine.yaml --data mine.jsonl --out build/mine
 """)  # fmt: skip
-@option("--config", type=_PATH, default=Path("training/config.toml"), show_default=True, help="The configuration.")
+@option(
+    "--config", type=_PATH, default=Path(__file__).parent.parent / "training/config.toml",
+    show_default="training/config.toml of the project", help="The configuration.",
+)  # fmt: skip
 @option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="A value that wins over the configuration's.")
 @option(
     "--corpora", type=_PATH, default=Path("../shared/corpora"), show_default=True, help="Folder of the public corpora."
@@ -290,11 +301,16 @@ def _codebook_lines(data: dict[str, Any]) -> Iterator[str]:
     for axis in data["axes"]:
         derived = f"; gives the sentence-level axis {axis['summary']}" if axis["summary"] else ""
         yield f"\n{axis['name']} ({axis['kind']}{derived}): {axis['question']}"
+        yield f"  {axis['definition']}"
         for label in axis["labels"]:
             plain = " [plain]" if label["name"] == axis["plain"] else ""
             yield f"  {label['name']}{plain}: {label['definition']}"
             if label["examples"]:
                 yield f"      {'; '.join(label['examples'])}"
+        for rule in axis["rules"]:
+            yield f"  - {rule}"
+        for case in axis["hard_cases"]:
+            yield f"  “{case['text']}”: {case['label'] or 'no label'} ({case['why']})"
 
 
 if __name__ == "__main__":

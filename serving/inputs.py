@@ -1,5 +1,6 @@
 """What `newsframe classify` can be given: texts, files, folders and standard input."""
 
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -50,24 +51,26 @@ def read_inputs(arguments: tuple[str, ...], input_format: str) -> Iterator[Input
 
 def _read_argument(argument: str, number: int, input_format: str) -> Iterator[Input | RecordError]:
     if argument == STDIN:
-        yield from _read_stream(sys.stdin.buffer, "stdin", input_format)
+        yield from _read_stream(sys.stdin.buffer, "stdin", input_format, "stdin")
         return
     path = Path(argument)
     if not argument or not _exists(path):  # the path of an empty text would be this folder
-        if path.suffix in _SUFFIXES and len(argument.split()) == 1:
+        if _looks_like_path(argument):
             raise RecordError(f"{argument}: expected a file, but found none. Check the path, or put a text in quotes.")
         yield DocumentInput(f"text{number}", {"id": f"text{number}", "text": argument})
         return
     files = [path]
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES and file.is_file())
+        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
         if not files:
             raise RecordError(f"{path}: expected a folder with {', '.join(sorted(_SUFFIXES))} files, but found none.")
     for file in files:
         try:
             with file.open("rb") as stream:
-                chosen = _SUFFIXES.get(file.suffix, AUTO) if input_format == AUTO else input_format
-                yield from _read_stream(stream, str(file), chosen)
+                chosen = _SUFFIXES.get(file.suffix.lower(), AUTO) if input_format == AUTO else input_format
+                # In a folder two files may share a stem; alone, a file is called by it.
+                identifier = str(file.relative_to(path)) if path.is_dir() else file.stem
+                yield from _read_stream(stream, str(file), chosen, identifier)
         except OSError as error:
             yield RecordError(f"{file}: expected a file that can be read, but found: {error.strerror}. Check it.")
         except RecordError as error:
@@ -81,17 +84,30 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _read_stream(stream: BinaryIO, name: str, input_format: str) -> Iterator[Input | RecordError]:
+def _looks_like_path(argument: str) -> bool:
+    """Tell whether one word is meant as a file: it ends as files do, or holds a separator."""
+    return len(argument.split()) == 1 and (
+        re.search(r"\w\.[A-Za-z]\w{0,7}$", argument) is not None or "/" in argument or "\\" in argument
+    )
+
+
+def _read_stream(stream: BinaryIO, name: str, input_format: str, identifier: str) -> Iterator[Input | RecordError]:
     lines: Iterator[bytes] = iter(stream)
     if input_format == AUTO:
         first = next(lines, b"")
         lines = chain([first], lines)
-        input_format = JSONL if first.lstrip(b"\xef\xbb\xbf \t").startswith(b"{") else TEXT
+        input_format = _guess(first.lstrip(b"\xef\xbb\xbf \t").lower())
     if input_format == JSONL:
         for line in read_lines(lines, name):
             yield LineInput(name, line)
         return
-    yield DocumentInput(name, {"id": Path(name).stem, input_format: _decode(b"".join(lines), name)})
+    yield DocumentInput(name, {"id": identifier, input_format: _decode(b"".join(lines), name)})
+
+
+def _guess(first_line: bytes) -> str:
+    if first_line.startswith(b"{"):
+        return JSONL
+    return HTML if first_line.startswith((b"<!doctype html", b"<html")) else TEXT
 
 
 def _decode(raw: bytes, name: str) -> str:

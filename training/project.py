@@ -36,21 +36,27 @@ def load_project_sources(corpora: Path | None, codebook: Codebook) -> list[Loade
 
 def project_split(corpora: Path | None, codebook: Codebook) -> Split:
     """The project's data, divided as its configuration says."""
+    return _split(load_project_sources(corpora, codebook))
+
+
+def _split(loaded: Sequence[LoadedSource]) -> Split:
     config = load_config(CONFIG)
-    return split_sources(load_project_sources(corpora, codebook), config.dev_share, config.test_share)
+    return split_sources(loaded, config.dev_share, config.test_share)
 
 
 def load_part(part: str, corpora: Path | None, codebook: Codebook) -> list[GoldSentence]:
     """One part of the project's data, by name.
 
     Raises:
-        ConfigError: The part has no sentences, since the corpora are not at hand.
+        ConfigError: A corpus is not at hand: the parts would then be divided otherwise than the model was trained.
     """
-    sentences: list[GoldSentence] = getattr(project_split(corpora, codebook), part)
-    if not sentences:
+    loaded = load_project_sources(corpora, codebook)
+    if missing := [item.source.name for item in loaded if item.missing]:
         raise ConfigError(
-            f"part {part}: expected sentences, but found none. Name the folder of corpora with --corpora."
+            f"part {part}: expected the texts of every source, but found none of {missing}. "
+            "Name the folder of the corpora with --corpora."
         )
+    sentences: list[GoldSentence] = getattr(_split(loaded), part)
     return sentences
 
 
@@ -96,7 +102,8 @@ def train_from_command_line(
         codebook=codebook,
         sources=sources,
         out=out,
-        swapper=NameSwapper(NAMES),
+        # The project's names say nothing of a user's own codebook.
+        swapper=None if data else NameSwapper(NAMES),
         function_words=read_words(FUNCTION_WORDS),
         encoder=encoder,
     )

@@ -1,8 +1,10 @@
 """One training run: data → network → packed weights → calibration → a release with its manifest."""
 
 import copy
+import dataclasses
 import json
 import random
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +23,7 @@ from model.codebook import Codebook
 from model.decoding import Decoder
 from model.encoder_files import WEIGHTS_FILE, find_encoder, sha256_of
 from model.engine import Engine
-from model.errors import ConfigError
+from model.errors import ConfigError, WeightsError
 from model.network import Network, load_network
 from model.outputs import Floats
 from model.records import GoldSentence
@@ -91,7 +93,23 @@ def train(job: Job, report: Callable[[Step], None]) -> dict[str, Any]:
     network = load_network(encoder_folder, codebook, config.dropout, tokenizer.ids_of(job.function_words))
     log = _fit(job, network, tokenizer, split, report)
 
-    job.out.mkdir(parents=True, exist_ok=True)
+    job.out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=job.out.parent, prefix=".training-") as staging:
+        manifest = _release(dataclasses.replace(job, out=Path(staging, job.out.name)), network, tokenizer, split, log)
+        # Only a release that passed its checks takes the place of another.
+        float_weights_file(Path(staging, job.out.name)).replace(float_weights_file(job.out))
+        shutil.rmtree(job.out, ignore_errors=True)
+        Path(staging, job.out.name).rename(job.out)
+    return manifest
+
+
+def _release(
+    job: Job, network: Network, tokenizer: SentenceTokenizer, split: Split, log: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Pack, calibrate, export and check the trained network, into the job's folder."""
+    config, codebook = job.config, job.codebook
+    encoder_folder = find_encoder(config.encoder, job.encoder)
+    job.out.mkdir()
     base = load_file(encoder_folder / WEIGHTS_FILE)
     trained = _nonempty_weights(network)
     save_file(trained, float_weights_file(job.out))
@@ -121,7 +139,7 @@ def train(job: Job, report: Callable[[Step], None]) -> dict[str, Any]:
 
 
 def make_deterministic(config: TrainingConfig) -> None:
-    """Fix every source of chance; the number of threads is one, as it orders sums."""
+    """Fix every source of chance; the number of threads is one of them, as it orders sums."""
     random.seed(config.seed)
     np.random.seed(config.seed)
     torch.manual_seed(config.seed)
@@ -225,7 +243,11 @@ def _check_parity(predictor: TorchPredictor, engine: Engine, gold: list[GoldSent
     for ours, theirs in zip(predictor(sentences), engine(sentences), strict=True):
         for axis, labels in ours.scores.items():
             largest = max(largest, *(abs(p - theirs.scores[axis][label]) for label, p in labels.items()))
-    assert largest <= PARITY, f"torch and engine differ by {largest:.2e} in a probability; at most {PARITY} is allowed"
+    if largest > PARITY:
+        raise WeightsError(
+            f"parity: expected probabilities of torch and engine within {PARITY}, but found a difference of "
+            f"{largest:.2e}. Look at the export; nothing was put in place."
+        )
     return {"max_probability_difference": largest, "sentences": len(sentences)}
 
 

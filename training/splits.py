@@ -11,7 +11,7 @@ from training.sources import DEV, TEST, TRAIN, LoadedSource
 
 @dataclass(frozen=True)
 class Split:
-    """The parts of the data; `transfer` is a conflict that training never sees.
+    """The parts of the data; `transfer` is a conflict that no training article is about.
 
     Attributes:
         dropped: Training sentences left out because an evaluation part holds the same words.

@@ -352,3 +352,9 @@ def test_no_data_does_worse_than_a_refusal(data: object, path: str) -> None:
 def test_no_text_does_worse_than_a_refusal(source: str) -> None:
     with pytest.raises(CodebookError):
         parse_codebook(source, "birds.yaml")
+
+
+def test_a_key_that_stands_twice_is_refused_with_its_line():
+    source = "name: a\nversion: '1'\nname: b\naxes: {}\n"
+    with pytest.raises(CodebookError, match=r"^mine\.yaml:3: expected YAML, but found the key 'name' twice\."):
+        parse_codebook(source, "mine.yaml")

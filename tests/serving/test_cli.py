@@ -210,7 +210,7 @@ def test_a_command_whose_packages_are_missing_says_what_to_install(tiny_options)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         "newsframe: expected the package datasets, but found it missing. "
-        "Run `pip install 'newsframe[train]'` in this environment.\n"
+        "Run `pip install -c requirements/constraints.txt -e '.[train]'` in the project's folder.\n"
     )
 
 

@@ -74,7 +74,7 @@ def test_a_folder_is_read_file_by_file_in_order(tmp_path, tiny_options):
     }.items():
         (tmp_path / name).write_text(content)
     result = run("classify", "--json", *tiny_options, tmp_path)
-    assert [r["id"] for r in records(result)] == ["line", "c:1", "b:1"]
+    assert [r["id"] for r in records(result)] == ["line", "c.txt:1", "sub/b.md:1"]
 
 
 def test_a_folder_without_texts_is_refused(tmp_path, tiny_options):
@@ -244,3 +244,29 @@ def test_a_closed_pipe_is_no_error(tmp_path, tiny_options, options):
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == 1
     assert done.returncode == 0
+
+
+def test_a_record_that_is_split_takes_no_targets_and_its_rows_carry_its_fields(tmp_path, tiny_options):
+    lines = [{"id": "d1", "text": SEAR, "outlet": "wire"}, {"id": "d2", "text": SEAR, "targets": ["beef"]}]
+    (tmp_path / "d.jsonl").write_text("".join(dumps(line) + "\n" for line in lines))
+    result = run("classify", "--json", "--split", *tiny_options, tmp_path / "d.jsonl")
+    first, *_, last = records(result)
+    assert (first["id"], first["status"], first["outlet"]) == ("d1:1", "ok", "wire")
+    assert (last["id"], last["status"]) == ("d2", "error")
+    assert "d.jsonl:2: field 'targets': expected none in a document" in last["error"]
+
+
+def test_html_on_stdin_is_told_by_its_beginning(tiny_options):
+    story = "".join(
+        f"<p>{SEAR} {SIMMER} This is paragraph number {n} of a long recipe for a winter evening.</p>" for n in range(4)
+    )
+    page = f"<!DOCTYPE html><html><body><article><h1>Beef</h1>{story}</article></body></html>"
+    result = run("classify", "--json", "--with-text", *tiny_options, "-", stdin=page)
+    assert SEAR in [r.get("text") for r in records(result)]
+
+
+@pytest.mark.parametrize("argument", ["nofile.csv", "./nofile", "data/nofile", "nofile.TXT"])
+def test_one_word_in_the_form_of_a_path_is_a_missing_file_and_no_text(argument, tiny_options):
+    result = run("classify", *tiny_options, argument)
+    assert result.exit_code == 1
+    assert f"{argument}: expected a file, but found none." in result.stderr

@@ -140,3 +140,15 @@ def test_the_shipped_model_is_evaluated_on_the_development_split_beside_the_base
     for name in ("relations", "voice", "naming"):
         others = [baseline[name]["macro_f1"] for baseline in found["baselines"].values()]
         assert found[name]["macro_f1"] > max(others)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "most"])
+def test_a_gate_that_is_no_finite_number_is_refused(value, tiny_options):
+    result = run("evaluate", str(TINY_GOLD), *tiny_options, "--fail-under", f"stage.macro_f1={value}")
+    assert result.exit_code == 2
+
+
+def test_a_part_is_not_made_up_from_what_is_at_hand(tmp_path, tiny_options):
+    result = run("evaluate", "--part", "dev", "--corpora", tmp_path, *tiny_options)
+    assert result.exit_code == 1
+    assert "part dev: expected the texts of every source, but found none of ['fa-kes'," in result.stderr
