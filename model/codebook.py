@@ -18,8 +18,9 @@ Nothing else in the program knows an axis or a label by name. A codebook is a YA
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,17 @@ class Codebook:
     def sentence_labels(self) -> tuple[tuple[str, str], ...]:
         """(axis, label) of every column of the sentence head, in order."""
         return tuple((axis.name, label) for axis in self.sentence_axes for label in axis.label_names)
+
+    @property
+    def sentence_columns(self) -> list[tuple[Axis, slice]]:
+        """Each sentence axis with its columns of the sentence head."""
+        ends = list(accumulate(len(axis.labels) for axis in self.sentence_axes))
+        return [(axis, slice(end - len(axis.labels), end)) for axis, end in zip(self.sentence_axes, ends, strict=True)]
+
+    def summary_of(self, mention_labels: Iterable[str]) -> tuple[str, ...]:
+        """Labels of the derived sentence-level axis that mentions with these labels give, in codebook order."""
+        present = set(mention_labels)
+        return tuple(n for n in self.mention_axis.summary_labels if n in present) if self.mention_axis else ()
 
     def to_dict(self) -> dict[str, Any]:
         """The codebook as plain data, for the command line and the HTTP service."""

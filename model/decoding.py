@@ -19,7 +19,7 @@ from model.predictions import (
     TargetLabel,
     rounded,
 )
-from model.spans import Span
+from model.spans import Span, covered_tokens
 from model.tags import begin, best_path, inside, mention_words
 
 # Evidence names the fewest words that make up this share of what speaks for a label, and no more than these.
@@ -87,17 +87,15 @@ class Decoder:
         target_labels: list[TargetLabel] = []
         if axis := self.codebook.target_axis:
             mentions, target_labels = self._targets(axis, outputs, tokens, mentions, targets, scores, confidence)
-        present = {mention.label for mention in mentions}
         abstained = tuple(
             axis.name
             for axis in self.codebook.axes
             if self.calibration.abstains(axis.name, confidence.get(axis.name, 1.0))
         )
-        mention_axis = self.codebook.mention_axis
         return Prediction(
             mentions=tuple(mentions),
             labels=labels,
-            summary=tuple(name for name in mention_axis.summary_labels if name in present) if mention_axis else (),
+            summary=self.codebook.summary_of(mention.label for mention in mentions),
             targets=tuple(target_labels),
             scores=scores,
             abstained=abstained,
@@ -146,10 +144,7 @@ class Decoder:
         confidence: dict[str, float],
     ) -> dict[str, tuple[Scored, ...]]:
         decided: dict[str, tuple[Scored, ...]] = {}
-        column = 0
-        for axis in self.codebook.sentence_axes:
-            columns = slice(column, column + len(axis.labels))
-            column = columns.stop
+        for axis, columns in self.codebook.sentence_columns:
             logits = outputs.sentence_logits[columns] / self.calibration.temperature(axis.name)
             probabilities = [float(p) for p in sigmoid(logits)]
             scores[axis.name] = dict(zip(axis.label_names, probabilities, strict=True))
@@ -193,7 +188,7 @@ class Decoder:
 
         A span behind the point of truncation gets the plain label: the model has not seen it.
         """
-        covered = [n for n, token in enumerate(tokens.spans) if token.start < token.end and token.overlaps(span)]
+        covered = covered_tokens(tokens.spans, span)
         if not covered:
             return np.array([float(name == axis.plain) for name in axis.label_names])
         logits = outputs.target_logits[covered].mean(axis=0) / self.calibration.temperature(axis.name)

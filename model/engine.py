@@ -1,21 +1,17 @@
-"""The inference engine: ONNX Runtime over batches of like length. No torch, no transformers."""
-
-from collections.abc import Sequence
+"""The inference engine: ONNX Runtime under the predictor. No torch, no transformers."""
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
 from model.artifact import MODEL, TOKENIZER, Artifact
-from model.decoding import Decoder, Tokens
-from model.outputs import INPUT_NAMES, OUTPUT_NAMES, SentenceOutputs, split_batch
-from model.predictions import Prediction
-from model.records import Sentence
+from model.decoding import Decoder
+from model.outputs import INPUT_NAMES, OUTPUT_NAMES, Floats
+from model.predictor import Predictor
 from model.tokenization import SentenceTokenizer
 
-TOKEN_BUDGET = 1024  # padded tokens a run: enough to fill two cores, little enough to stay in cache
 
-
-class Engine:
+class Engine(Predictor):
     """Labels sentences with one artifact; safe to call from several threads."""
 
     def __init__(self, artifact: Artifact, threads: int = 0) -> None:
@@ -24,53 +20,18 @@ class Engine:
         Args:
             threads: Threads of one run; 0 takes the cores there are.
         """
+        super().__init__(
+            SentenceTokenizer(artifact.folder / TOKENIZER, artifact.manifest["max_tokens"]),
+            Decoder(artifact.codebook, artifact.calibration),
+        )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
         self.artifact = artifact
-        self.tokenizer = SentenceTokenizer(artifact.folder / TOKENIZER, artifact.manifest["max_tokens"])
-        self.decoder = Decoder(artifact.codebook, artifact.calibration)
         self._session = onnxruntime.InferenceSession(
             str(artifact.folder / MODEL), options, providers=["CPUExecutionProvider"]
         )
 
-    def __call__(self, sentences: Sequence[Sentence]) -> list[Prediction]:
-        """Label sentences, in order; their texts must have passed `check_text`."""
-        tokens = self.tokenizer([sentence.text for sentence in sentences])
-        return [
-            self.decoder.decode(out, tok, sentence.targets)
-            for out, tok, sentence in zip(self.outputs(tokens), tokens, sentences, strict=True)
-        ]
-
-    def outputs(self, tokens: Sequence[Tokens]) -> list[SentenceOutputs]:
-        """Raw outputs of each tokenised sentence, in order."""
-        found: dict[int, SentenceOutputs] = {}
-        for numbers in batches_by_length([len(t.ids) for t in tokens], TOKEN_BUDGET):
-            for n, out in zip(numbers, self._run([tokens[n] for n in numbers]), strict=True):
-                found[n] = out
-        return [found[n] for n in range(len(tokens))]
-
-    def _run(self, tokens: list[Tokens]) -> list[SentenceOutputs]:
-        lengths = [len(t.ids) for t in tokens]
-        ids = np.zeros((len(tokens), max(lengths)), dtype=np.int64)  # (B, L)
-        mask = np.zeros_like(ids)
-        for row, t in enumerate(tokens):
-            ids[row, : len(t.ids)] = t.ids
-            mask[row, : len(t.ids)] = 1
-        inputs = dict(zip(INPUT_NAMES, (ids, mask), strict=True))
-        return split_batch(self._session.run(list(OUTPUT_NAMES), inputs), lengths)
-
-
-def batches_by_length(lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Group items of like length so that no padded batch exceeds a budget of tokens.
-
-    Returns:
-        Indices of each batch, shortest items first; an item over the budget is a batch of its own.
-    """
-    batches: list[list[int]] = []
-    for n in sorted(range(len(lengths)), key=lambda n: lengths[n]):
-        if batches and (len(batches[-1]) + 1) * lengths[n] <= budget:
-            batches[-1].append(n)
-        else:
-            batches.append([n])
-    return batches
+    def _forward(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> list[Floats]:
+        outputs: list[Floats] = self._session.run(list(OUTPUT_NAMES), dict(zip(INPUT_NAMES, (ids, mask), strict=True)))
+        return outputs

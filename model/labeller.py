@@ -1,6 +1,6 @@
 """Sentences and documents in, labelled records out: the one path of library, command line and HTTP."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,18 +108,17 @@ class Labeller:
         return [self._document(head, items, predictions) for head, items in read]
 
     def _document(
-        self, head: dict[str, Any], items: list[Sentence | str], predictions: Iterable[Prediction]
+        self, head: dict[str, Any], items: list[Sentence | str], predictions: Iterator[Prediction]
     ) -> dict[str, Any]:
         if head["status"] == ERROR:
             return head
-        source = iter(predictions)
         records = []
         for n, item in enumerate(items, 1):
             if isinstance(item, str):
                 records.append(error_record(f"{head['id']}:{n}", item))
                 continue
             start = item.extra["start"]
-            records.append(_labelled(item, next(source), Span(start, start + len(item.text))))
+            records.append(_labelled(item, next(predictions), Span(start, start + len(item.text))))
         return head | {"sentences": records, "summary": summarise(records, self.codebook)}
 
 

@@ -57,6 +57,11 @@ class GoldSentence:
     article: str
     extra: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def has_targets_alone(self) -> bool:
+        """Whether neither the mention axis nor a sentence axis was annotated."""
+        return not self.labels and self.mentions is None
+
 
 def check_text(text: object, where: str, limit: int = MAX_CHARACTERS, what: str = "sentence") -> str:
     """Return the text of a record if it can be labelled; `limit` is in characters, and `what` names it in messages.

@@ -1,5 +1,6 @@
 """Half-open character ranges, the one notion of place that every room shares."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -21,3 +22,8 @@ class Span(NamedTuple):
     def overlaps(self, other: "Span") -> bool:
         """Tell whether the two ranges share at least one code point."""
         return self.start < other.end and other.start < self.end
+
+
+def covered_tokens(token_spans: Sequence[Span], span: Span) -> list[int]:
+    """Indices of the tokens that share a character with a span; special tokens have an empty span and never do."""
+    return [n for n, token in enumerate(token_spans) if token.start < token.end and token.overlaps(span)]

@@ -6,7 +6,7 @@ import numpy as np
 
 from model.outputs import Floats
 from model.records import LabelledSpan
-from model.spans import Span
+from model.spans import Span, covered_tokens
 
 OUTSIDE = 0
 
@@ -35,7 +35,7 @@ def encode_tags(mentions: Iterable[LabelledSpan], token_spans: Sequence[Span], l
     tags = [OUTSIDE] * len(token_spans)
     for mention in mentions:
         label = label_names.index(mention.label)
-        covered = [n for n, span in enumerate(token_spans) if span.start < span.end and span.overlaps(mention.span)]
+        covered = covered_tokens(token_spans, mention.span)
         for position, token in enumerate(covered):
             tags[token] = inside(label) if position else begin(label)
     return tags

@@ -90,12 +90,10 @@ def _prediction(
     sentence: Sentence,
     target: str,
 ) -> Prediction:
-    axis = codebook.mention_axis
-    present = {label for _, label in mentions}
     return Prediction(
         mentions=tuple(Mention(span, label, 1.0) for span, label in mentions),
         labels={name: tuple(Scored(label, 1.0) for label in held) for name, held in labels.items()},
-        summary=tuple(name for name in axis.summary_labels if name in present) if axis else (),
+        summary=codebook.summary_of(label for _, label in mentions),
         targets=tuple(TargetLabel(name, span, target, 1.0) for name, span in sentence.targets),
         scores={},
         abstained=(),

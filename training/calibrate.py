@@ -11,6 +11,7 @@ from model.codebook import Codebook
 from model.decoding import Tokens
 from model.outputs import Floats, SentenceOutputs
 from model.records import GoldSentence
+from model.spans import covered_tokens
 from model.tags import encode_tags
 
 # Thresholds stay near one half: development data is small, and a far one would be luck.
@@ -55,16 +56,13 @@ def fit_calibration(
         logits, wanted = [], []
         for sentence, tok, out in rows:
             for target in sentence.targets or ():
-                covered = [n for n, s in enumerate(tok.spans) if s.start < s.end and s.overlaps(target.span)]
+                covered = covered_tokens(tok.spans, target.span)
                 if covered:
                     logits.append(out.target_logits[covered].mean(axis=0, keepdims=True))
                     wanted.append(np.array([axis.label_names.index(target.label)]))
         if logits:
             temperatures[axis.name] = fit_temperature(np.concatenate(logits), np.concatenate(wanted))
-    column = 0
-    for axis in codebook.sentence_axes:
-        columns = slice(column, column + len(axis.labels))
-        column = columns.stop
+    for axis, columns in codebook.sentence_columns:
         held = [(s.labels[axis.name], o.sentence_logits[columns]) for s, _, o in rows if axis.name in s.labels]
         if not held:
             continue

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from model.codebook import Codebook
+from model.codebook import Axis, Codebook
 from model.predictions import Prediction
 from model.records import GoldSentence, Sentence
 from training.metrics import LabelF1, SpanF1
@@ -37,8 +37,7 @@ def evaluate_predictions(
     pairs = list(zip(gold, predictions, strict=True))
     for axis in codebook.axes:
         scorer = {"mention": _mentions, "sentence": _labels, "target": _targets}[axis.kind]
-        names = axis.label_names
-        for name, metrics in scorer(axis.name, names, axis.summary, axis.summary_labels, pairs).items():
+        for name, metrics in scorer(axis, pairs).items():
             if metrics["annotated"]:
                 results[name] = metrics
     return results
@@ -56,42 +55,39 @@ def headline(results: Mapping[str, Any]) -> dict[str, float]:
 Pairs = list[tuple[GoldSentence, Prediction]]
 
 
-def _mentions(
-    axis: str, labels: Sequence[str], summary: str | None, summary_labels: Sequence[str], pairs: Pairs
-) -> dict[str, dict[str, Any]]:
+def _mentions(axis: Axis, pairs: Pairs) -> dict[str, dict[str, Any]]:
+    labels, summary_labels = axis.label_names, axis.summary_labels
     pairs = [(gold, said) for gold, said in pairs if gold.mentions is not None]
     scores = SpanF1().compute(
         predictions=[[[*m.span, labels.index(m.label)] for m in said.mentions] for _, said in pairs],
         references=[[[*m.span, labels.index(m.label)] for m in gold.mentions or ()] for gold, _ in pairs],
     )
-    results = {axis: {**scores, **_coverage(axis, pairs)}}
-    if summary:
+    results = {axis.name: {**scores, **_coverage(axis, pairs)}}
+    if axis.summary:
         rows = [
             (_row({m.label for m in g.mentions or ()}, summary_labels), _row(p.summary, summary_labels))
             for g, p in pairs
         ]
-        results[summary] = {**_label_f1(rows, summary_labels), **_coverage(axis, pairs)}
+        results[axis.summary] = {**_label_f1(rows, summary_labels), **_coverage(axis, pairs)}
     return results
 
 
-def _labels(
-    axis: str, labels: Sequence[str], _summary: str | None, _names: Sequence[str], pairs: Pairs
-) -> dict[str, dict[str, Any]]:
-    pairs = [(gold, said) for gold, said in pairs if axis in gold.labels]
-    rows = [(_row(g.labels[axis], labels), _row([s.label for s in p.labels[axis]], labels)) for g, p in pairs]
-    return {axis: {**_label_f1(rows, labels), **_coverage(axis, pairs)}}
+def _labels(axis: Axis, pairs: Pairs) -> dict[str, dict[str, Any]]:
+    labels = axis.label_names
+    pairs = [(gold, said) for gold, said in pairs if axis.name in gold.labels]
+    rows = [(_row(g.labels[axis.name], labels), _row([s.label for s in p.labels[axis.name]], labels)) for g, p in pairs]
+    return {axis.name: {**_label_f1(rows, labels), **_coverage(axis, pairs)}}
 
 
-def _targets(
-    axis: str, labels: Sequence[str], _summary: str | None, _names: Sequence[str], pairs: Pairs
-) -> dict[str, dict[str, Any]]:
+def _targets(axis: Axis, pairs: Pairs) -> dict[str, dict[str, Any]]:
+    labels = axis.label_names
     pairs = [(gold, said) for gold, said in pairs if gold.targets]
     rows = [
         (_row([wanted.label], labels), _row([found.label], labels))
         for gold, said in pairs
         for wanted, found in zip(gold.targets or (), said.targets, strict=True)
     ]
-    return {axis: {**_label_f1(rows, labels), "targets": len(rows), **_coverage(axis, pairs)}}
+    return {axis.name: {**_label_f1(rows, labels), "targets": len(rows), **_coverage(axis, pairs)}}
 
 
 def _label_f1(rows: Sequence[tuple[list[int], list[int]]], labels: Sequence[str]) -> dict[str, Any]:
@@ -106,8 +102,8 @@ def _row(held: Sequence[str] | set[str] | frozenset[str], labels: Sequence[str])
     return [int(label in held) for label in labels]
 
 
-def _coverage(axis: str, pairs: Pairs) -> dict[str, Any]:
-    return {"annotated": len(pairs), "abstained": sum(axis in said.abstained for _, said in pairs)}
+def _coverage(axis: Axis, pairs: Pairs) -> dict[str, Any]:
+    return {"annotated": len(pairs), "abstained": sum(axis.name in said.abstained for _, said in pairs)}
 
 
 def lookup(results: Mapping[str, Any], path: str) -> float:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from model.codebook import Codebook
 from model.records import GoldSentence
+from model.spans import covered_tokens
 from model.tags import encode_tags
 from model.tokenization import SentenceTokenizer
 
@@ -49,7 +50,7 @@ def featurize(sentences: Sequence[GoldSentence], tokenizer: SentenceTokenizer, c
         targets = []
         if target_axis:
             for target in sentence.targets or ():
-                covered = [n for n, s in enumerate(tokens.spans) if s.start < s.end and s.overlaps(target.span)]
+                covered = covered_tokens(tokens.spans, target.span)
                 if covered:
                     targets.append([covered[0], covered[-1] + 1, target_axis.label_names.index(target.label)])
         labels = [

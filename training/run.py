@@ -95,20 +95,25 @@ def train(job: Job, report: Callable[[Step], None]) -> dict[str, Any]:
 
     job.out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=job.out.parent, prefix=".training-") as staging:
-        manifest = _release(dataclasses.replace(job, out=Path(staging, job.out.name)), network, tokenizer, split, log)
+        staged = dataclasses.replace(job, out=Path(staging, job.out.name))
+        manifest = _release(staged, network, tokenizer, encoder_folder, split, log)
         # Only a release that passed its checks takes the place of another.
-        float_weights_file(Path(staging, job.out.name)).replace(float_weights_file(job.out))
+        float_weights_file(staged.out).replace(float_weights_file(job.out))
         shutil.rmtree(job.out, ignore_errors=True)
-        Path(staging, job.out.name).rename(job.out)
+        staged.out.rename(job.out)
     return manifest
 
 
 def _release(
-    job: Job, network: Network, tokenizer: SentenceTokenizer, split: Split, log: list[dict[str, Any]]
+    job: Job,
+    network: Network,
+    tokenizer: SentenceTokenizer,
+    encoder_folder: Path,
+    split: Split,
+    log: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """Pack, calibrate, export and check the trained network, into the job's folder."""
     config, codebook = job.config, job.codebook
-    encoder_folder = find_encoder(config.encoder, job.encoder)
     job.out.mkdir()
     base = load_file(encoder_folder / WEIGHTS_FILE)
     trained = _nonempty_weights(network)
@@ -181,10 +186,8 @@ def _fit(
         network.load_state_dict({name: value.to(best[name].dtype) for name, value in mean.items()})
         score = development_score()
         log[-1] = {"averaged_epochs": averaged, "score": round(score, 4), **log[-1]}
-        if score >= best_score:
-            network.eval()
-            return log
-    network.load_state_dict(best)
+    if not averaged or score < best_score:
+        network.load_state_dict(best)
     network.eval()
     return log
 
@@ -192,8 +195,8 @@ def _fit(
 def _epoch_data(job: Job, tokenizer: SentenceTokenizer, split: Split) -> Callable[[int], Dataset]:
     """All annotated sentences each epoch, some with swapped names, and a fresh draw of those with targets alone."""
     config = job.config
-    full = [s for s in split.train if s.labels or s.mentions is not None]
-    targets_only = [s for s in split.train if not s.labels and s.mentions is None]
+    full = [s for s in split.train if not s.has_targets_alone]
+    targets_only = [s for s in split.train if s.has_targets_alone]
     target_rows = featurize(targets_only, tokenizer, job.codebook)
 
     def data(epoch: int) -> Dataset:

@@ -53,7 +53,7 @@ def split_sources(loaded: Sequence[LoadedSource], dev_share: float, test_share: 
             transfer += item.gold
             continue
         for sentence in item.gold:
-            if not sentence.labels and sentence.mentions is None:
+            if sentence.has_targets_alone:
                 targets_only.append(sentence)
                 continue
             fixed = None if divide_all else item.source.fixed_part

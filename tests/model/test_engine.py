@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model import engine as engine_module
+from model import predictor as predictor_module
 from model.artifact import Artifact
-from model.engine import Engine, batches_by_length
+from model.engine import Engine
 from model.outputs import SentenceOutputs
+from model.predictor import batches_by_length
 from model.records import GoldSentence, Sentence
 from model.weights import MANIFEST
 
@@ -69,7 +70,7 @@ def test_scores_do_not_depend_on_the_size_of_the_batches(
     engine: Engine, texts: list[str], budget: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = run(engine, texts)
-    monkeypatch.setattr(engine_module, "TOKEN_BUDGET", budget)
+    monkeypatch.setattr(predictor_module, "TOKEN_BUDGET", budget)
     assert_close(run(engine, texts), wanted)
 
 
