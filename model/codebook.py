@@ -13,6 +13,7 @@ Nothing else in the program knows an axis or a label by name. A codebook is a YA
         labels: {<label>: {definition: ..., examples: [...]}}
         plain: <label>             # mention, target: the label that says nothing in particular
         summary: <name>            # mention: the sentence-level axis derived from the other labels
+        exclusive: true            # sentence: exactly one label holds, instead of any number
         rules: [...]
         hard_cases: [{text: ..., label: <label> | null, why: ...}]
 """
@@ -31,7 +32,8 @@ from model.errors import CodebookError, join_problems
 MENTION, SENTENCE, TARGET = "mention", "sentence", "target"
 KINDS = (MENTION, SENTENCE, TARGET)
 
-# Keys of a labelled sentence, a mention, a summary, a gold record or a table of metrics: an axis may not take them.
+# Keys of a labelled sentence, a mention, a summary, a gold record, a table of metrics or an export for annotators: an
+# axis may not take them.
 RESERVED = frozenset(
     [
         "id",
@@ -53,6 +55,21 @@ RESERVED = frozenset(
         "errors",
         "article",
         "articles",
+        "model",
+        "gold",
+        "calibration",
+        "confusion",
+        "mistakes",
+        "slices",
+        "comparison",
+        "baselines",
+        "options",
+        "labelled",
+        "meta",
+        "selected",
+        "suggested",
+        "uncertain_axis",
+        "uncertainty",
     ]
 )
 
@@ -81,8 +98,8 @@ class Axis:
 
     Attributes:
         name: Key of the axis in records.
-        kind: `mention` (labelled spans), `sentence` (any number of labels a sentence) or `target`
-            (exactly one label a target).
+        kind: `mention` (labelled spans), `sentence` (any number of labels a sentence, or exactly one if it is
+            `exclusive`) or `target` (exactly one label a target).
         labels: In codebook order, the order of every array of scores.
         plain: The unmarked label of a mention or target axis; decisions in doubt fall to it.
         summary: Name of the sentence-level axis derived from a mention axis, or None.
@@ -97,6 +114,7 @@ class Axis:
     hard_cases: tuple[HardCase, ...] = ()
     plain: str | None = None
     summary: str | None = None
+    exclusive: bool = False
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -141,7 +159,7 @@ class Codebook:
 
     @property
     def sentence_axes(self) -> tuple[Axis, ...]:
-        """The multi-label axes of the whole sentence."""
+        """The axes of the whole sentence."""
         return self.of_kind(SENTENCE)
 
     @property
@@ -175,6 +193,7 @@ class Codebook:
                     "definition": axis.definition,
                     "plain": axis.plain,
                     "summary": axis.summary,
+                    "exclusive": axis.exclusive,
                     "labels": [
                         {"name": x.name, "definition": x.definition, "examples": list(x.examples)} for x in axis.labels
                     ],
@@ -223,6 +242,11 @@ def parse_codebook(source: str, where: str) -> Codebook:
     if reader.problems:
         raise CodebookError(join_problems(reader.problems))
     return codebook
+
+
+_AXIS_FIELDS = frozenset(
+    {"kind", "question", "definition", "labels", "plain", "summary", "exclusive", "rules", "hard_cases"}
+)
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -295,8 +319,7 @@ class _Reader:
 
     def axis(self, name: str, value: object) -> Axis:
         field = f"axes.{name}"
-        fields = frozenset({"kind", "question", "definition", "labels", "plain", "summary", "rules", "hard_cases"})
-        data = self.mapping(value, field, fields)
+        data = self.mapping(value, field, _AXIS_FIELDS)
         if name in RESERVED or not name.isidentifier():
             self.problem(field, f"a name of letters, digits and _ that is none of {sorted(RESERVED)}", name)
         kind = data.get("kind")
@@ -311,6 +334,9 @@ class _Reader:
             self.problem(f"{field}.plain", f"one of the labels {label_names}, for cases in doubt", plain, "Add it")
         if summary is not None and (kind != MENTION or not str(summary).isidentifier() or str(summary) in RESERVED):
             self.problem(f"{field}.summary", "a new axis name, on a mention axis", summary)
+        exclusive = data.get("exclusive", False)
+        if not isinstance(exclusive, bool) or (exclusive and kind != SENTENCE):
+            self.problem(f"{field}.exclusive", "true or false, and true on a sentence axis alone", exclusive)
         return Axis(
             name=name,
             kind=str(kind),
@@ -321,6 +347,7 @@ class _Reader:
             hard_cases=self.hard_cases(data.get("hard_cases", []), field, label_names),
             plain=plain,
             summary=summary,
+            exclusive=exclusive is True,
         )
 
     def labels(self, value: object, field: str) -> tuple[Label, ...]:

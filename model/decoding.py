@@ -146,18 +146,24 @@ class Decoder:
         decided: dict[str, tuple[Scored, ...]] = {}
         for axis, columns in self.codebook.sentence_columns:
             logits = outputs.sentence_logits[columns] / self.calibration.temperature(axis.name)
-            probabilities = [float(p) for p in sigmoid(logits)]
+            probabilities = [float(p) for p in (softmax(logits) if axis.exclusive else sigmoid(logits))]
             scores[axis.name] = dict(zip(axis.label_names, probabilities, strict=True))
-            held = []
-            sure = 1.0
-            for n, (label, p) in enumerate(zip(axis.label_names, probabilities, strict=True)):
+            if axis.exclusive:
+                held = [int(np.argmax(probabilities))]
+                confidence[axis.name] = max(probabilities)
+            else:
                 # As shown, a score never contradicts the decision: both see the same digits.
-                holds = rounded(p) >= self.calibration.threshold(axis.name, label)
-                sure = min(sure, p if holds else 1.0 - p)
-                if holds:
-                    held.append(Scored(label, p, _evidence(outputs.sentence_parts[:, columns.start + n], words)))
-            decided[axis.name] = tuple(held)
-            confidence[axis.name] = sure
+                least = [self.calibration.threshold(axis.name, label) for label in axis.label_names]
+                held = [n for n, p in enumerate(probabilities) if rounded(p) >= least[n]]
+                confidence[axis.name] = min(p if n in held else 1.0 - p for n, p in enumerate(probabilities))
+            decided[axis.name] = tuple(
+                Scored(
+                    axis.label_names[n],
+                    probabilities[n],
+                    _evidence(outputs.sentence_parts[:, columns.start + n], words),
+                )
+                for n in held
+            )
         return decided
 
     def _targets(

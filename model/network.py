@@ -20,11 +20,16 @@ from model.tags import tag_count
 
 @dataclass(frozen=True)
 class HeadSizes:
-    """Widths of the three heads; a width of 0 leaves the head out."""
+    """Widths of the three heads; a width of 0 leaves the head out.
+
+    Attributes:
+        exclusive: Columns of the sentence head that belong to one axis and of which exactly one holds.
+    """
 
     tags: int
     sentence_labels: int
     target_labels: int
+    exclusive: tuple[slice, ...] = ()
 
     @classmethod
     def for_codebook(cls, codebook: Codebook) -> "HeadSizes":
@@ -34,6 +39,7 @@ class HeadSizes:
             tags=tag_count(len(mention.labels)) if mention else 0,
             sentence_labels=len(codebook.sentence_labels),
             target_labels=len(target.labels) if target else 0,
+            exclusive=tuple(columns for axis, columns in codebook.sentence_columns if axis.exclusive),
         )
 
 
@@ -85,6 +91,7 @@ class Network(nn.Module):
         super().__init__()
         width = encoder.config.hidden_size
         self.encoder = encoder
+        self.sizes = sizes
         self.dropout = nn.Dropout(dropout)
         self.mention_head = nn.Linear(width, sizes.tags)
         self.sentence_head = SentenceHead(width, sizes.sentence_labels)

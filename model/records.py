@@ -217,12 +217,19 @@ def gold_sentence(record: Mapping[str, Any], codebook: Codebook, where: str) -> 
         if axis.name not in record:
             continue
         values = record[axis.name]
+        if axis.exclusive and isinstance(values, str):
+            values = [values]
         if not isinstance(values, list):
             raise RecordError(
                 f"{where}: axis '{axis.name}' expected a list of labels, but found {_kind(values)}. Use []."
             )
         for value in values:
             _check_label(value, axis.label_names, axis.name, where)
+        if axis.exclusive and len(set(values)) != 1:
+            raise RecordError(
+                f"{where}: axis '{axis.name}' expected exactly one label, but found {len(set(values))}. "
+                "Keep the one that holds best."
+            )
         labels[axis.name] = frozenset(values)
     extra = {key: value for key, value in record.items() if key not in known}
     return GoldSentence(identifier, text, mentions, labels, targets, str(record.get("article", identifier)), extra)

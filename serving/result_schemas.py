@@ -156,6 +156,7 @@ def _codebook() -> Schema:
             "question": STRING,
             "definition": STRING,
             "plain": NULLABLE,
+            "exclusive": {"type": "boolean"},
             "summary": NULLABLE,
             "labels": array(label),
             "rules": array(STRING),

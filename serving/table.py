@@ -102,7 +102,7 @@ def metrics_table(results: Mapping[str, Any], beside: Mapping[str, Mapping[str, 
     table = Table(title=counts, title_justify="left", box=None, pad_edge=False)
     for name in ("axis", "label"):
         table.add_column(name)
-    for name in ("precision", "recall", "F1", "gold", "not sure", *(f"F1 {other}" for other in beside)):
+    for name in ("precision", "recall", "F1", "95 %", "gold", "not sure", *(f"F1 {other}" for other in beside)):
         table.add_column(name, justify="right")
     for axis, metrics in results.items():
         if not isinstance(metrics, Mapping):
@@ -111,18 +111,40 @@ def metrics_table(results: Mapping[str, Any], beside: Mapping[str, Mapping[str, 
         unsure = f"{metrics['abstained']}/{metrics['annotated']}"
         for label, row in metrics.get("labels", {}).items():
             table.add_row(
-                axis, label, *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")), str(row["support"]), "",
+                axis, label, *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")), "", str(row["support"]), "",
                 *(_number(other.get("labels", {}).get(label, {}).get("f1")) for other in others),
             )  # fmt: skip
         for key, title in (
-            ("macro_f1", "macro-F1"), ("span_f1", "span F1, exact"), ("labelled_span_f1", "span F1, exact with label"),
-            ("overlap_f1", "span F1, overlapping"),
+            ("macro_f1", "macro-F1"), ("accuracy", "accuracy"), ("span_f1", "span F1, exact"),
+            ("labelled_span_f1", "span F1, exact with label"), ("overlap_f1", "span F1, overlapping"),
         ):  # fmt: skip
             if key in metrics:
                 support = str(metrics.get("support", metrics.get("targets", metrics["annotated"])))
-                cells = [axis, title, "", "", f"{metrics[key]:.3f}", support, unsure]
+                interval = _interval(metrics.get(f"{key}_interval"))
+                cells = [axis, title, "", "", f"{metrics[key]:.3f}", interval, support, unsure]
                 table.add_row(*cells, *(_number(other.get(key)) for other in others), style="bold")
     console.print(table)
+
+
+def comparison_table(comparison: Mapping[str, Any] | None, console: Console) -> None:
+    """Print a comparison of two systems, if there is one: a row an axis."""
+    if comparison is None:
+        return
+    other = comparison["against"]
+    title = escape(f"against {other['name']}, sha256 {other['sha256'][:12]}…")
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table.add_column("axis")
+    for name in ("this", "other", "difference", "95 %", "p"):
+        table.add_column(name, justify="right")
+    for axis, row in comparison["axes"].items():
+        cells = (f"{row['ours']:.3f}", f"{row['theirs']:.3f}", f"{row['difference']:+.3f}")
+        table.add_row(axis, *cells, _interval(row["interval"], "+.3f"), f"{row['p_value']:.4f}")
+    console.print()
+    console.print(table)
+
+
+def _interval(bounds: Sequence[float] | None, form: str = ".3f") -> str:
+    return "–" if bounds is None else " to ".join(f"{bound:{form}}" for bound in bounds)
 
 
 def _number(value: float | None) -> str:

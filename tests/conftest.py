@@ -127,6 +127,8 @@ def tiny_config(tiny_encoder: Path) -> "TrainingConfig":
             "threads": 1,  # on busy cores, two wait for each other
             "epochs": 20,
             "patience": 20,
+            "min_steps": 1,
+            "folds_below": 0,
             "batch_size": 4,
             "learning_rate": 3e-3,
             "head_learning_rate": 1e-2,

@@ -22,7 +22,10 @@ class MajorityBaseline:
         for axis in codebook.sentence_axes:
             rows = [s.labels[axis.name] for s in train if axis.name in s.labels]
             counts = Counter(label for row in rows for label in row)
-            self.labels[axis.name] = tuple(x for x in axis.label_names if counts[x] * 2 > len(rows))
+            if axis.exclusive:
+                self.labels[axis.name] = tuple(label for label, _ in counts.most_common(1))
+            else:
+                self.labels[axis.name] = tuple(x for x in axis.label_names if counts[x] * 2 > len(rows))
         targets = Counter(target.label for s in train for target in s.targets or ())
         self.target = targets.most_common(1)[0][0] if targets else ""
 

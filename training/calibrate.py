@@ -68,6 +68,9 @@ def fit_calibration(
             continue
         matrix = np.stack([logits for _, logits in held])  # (N, K)
         truth = np.array([[label in labels for label in axis.label_names] for labels, _ in held])  # (N, K)
+        if axis.exclusive:
+            temperatures[axis.name] = fit_temperature(matrix, truth.argmax(axis=1))
+            continue
         temperatures[axis.name] = fit_temperature(_as_binary(matrix).reshape(-1, 2), truth.ravel().astype(np.intp))
         probabilities = sigmoid(matrix / temperatures[axis.name])
         thresholds[axis.name] = {

@@ -28,10 +28,14 @@ class TrainingConfig:
         weight_decay: Of AdamW, on matrices.
         dropout: Share of states dropped before the heads.
         mention_weight, sentence_weight, target_weight: Of the heads' losses.
+        teacher_weight: Of the losses against a teacher's probabilities, where there is a teacher.
         positive_weight_power: Rare labels weigh (negatives / positives) ** power.
         targets_per_epoch: Sentences drawn each epoch from the corpora annotated for targets alone.
         swap_names: Share of sentences whose names are swapped for others in each epoch.
-        average_from: Epoch from which weights are averaged, and kept if dev is no worse for it; 0 turns it off.
+        average_last: Last epochs whose weights are averaged, and kept if dev is no worse for it; 0 turns it off.
+        min_steps: Steps that a run takes at least; few sentences get more epochs for it.
+        folds, folds_below: With fewer annotated sentences than `folds_below`, none are held out: calibration and
+            development scores come from `folds` networks, each asked of the fold that it has not seen.
         bits: Of each weight of a packed matrix.
         group: Weights that share a scale when packed.
         max_tokens: Longest sentence in tokens, special tokens included.
@@ -58,10 +62,14 @@ class TrainingConfig:
     mention_weight: float
     sentence_weight: float
     target_weight: float
+    teacher_weight: float
     positive_weight_power: float
     targets_per_epoch: int
     swap_names: float
-    average_from: int
+    average_last: int
+    min_steps: int
+    folds: int
+    folds_below: int
     bits: int
     group: int
     max_tokens: int
@@ -125,6 +133,7 @@ _SHARE: tuple[Callable[[Any], bool], str] = (lambda value: 0 <= value < 1, "a sh
 _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("threads", "epochs", "patience", "batch_size", "max_tokens"), _AT_LEAST_ONE),
     **dict.fromkeys(("dropout", "warmup", "dev_share", "test_share", "abstain_below"), _SHARE),
+    "folds": (lambda folds: folds >= 2, "at least 2"),
     "bits": (lambda bits: bits in (1, 2, 4, 8), "1, 2, 4 or 8"),
     "group": (lambda group: group >= 8 and group % 8 == 0, "a multiple of 8"),
 }

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from model.codebook import Axis, Codebook
+from model.codebook import Codebook
 from model.predictions import Prediction
 from model.records import GoldSentence, Sentence
 from training.metrics import LabelF1, SpanF1
+from training.scored_axes import SPANS, TARGETS, Pairs, ScoredAxis, scored_axes
 
 Predictor = Callable[[Sequence[Sentence]], list[Prediction]]
 
@@ -33,13 +34,19 @@ def evaluate_predictions(
         `sentences`, `articles`, and for each axis its metrics, its number of annotated sentences and how many
         of them the model was not sure of. An axis without gold is left out.
     """
-    results: dict[str, Any] = {"sentences": len(gold), "articles": len({s.article for s in gold})}
-    pairs = list(zip(gold, predictions, strict=True))
-    for axis in codebook.axes:
-        scorer = {"mention": _mentions, "sentence": _labels, "target": _targets}[axis.kind]
-        for name, metrics in scorer(axis, pairs).items():
-            if metrics["annotated"]:
-                results[name] = metrics
+    return evaluate_axes(list(zip(gold, predictions, strict=True)), scored_axes(codebook))
+
+
+def evaluate_axes(pairs: Pairs, axes: Sequence[ScoredAxis]) -> dict[str, Any]:
+    """Score some of the axes; see `evaluate_predictions`."""
+    results: dict[str, Any] = {"sentences": len(pairs), "articles": len({gold.article for gold, _ in pairs})}
+    for axis in axes:
+        if annotated := axis.annotated(pairs):
+            results[axis.name] = {
+                **(_span_metrics(axis, annotated) if axis.form == SPANS else _label_metrics(axis, annotated)),
+                "annotated": len(annotated),
+                "abstained": sum(axis.source.name in said.abstained for _, said in annotated),
+            }
     return results
 
 
@@ -52,58 +59,26 @@ def headline(results: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-Pairs = list[tuple[GoldSentence, Prediction]]
-
-
-def _mentions(axis: Axis, pairs: Pairs) -> dict[str, dict[str, Any]]:
-    labels, summary_labels = axis.label_names, axis.summary_labels
-    pairs = [(gold, said) for gold, said in pairs if gold.mentions is not None]
-    scores = SpanF1().compute(
-        predictions=[[[*m.span, labels.index(m.label)] for m in said.mentions] for _, said in pairs],
-        references=[[[*m.span, labels.index(m.label)] for m in gold.mentions or ()] for gold, _ in pairs],
+def _span_metrics(axis: ScoredAxis, pairs: Pairs) -> dict[str, Any]:
+    result = SpanF1().compute(
+        predictions=[axis.spans(said.mentions) for _, said in pairs],
+        references=[axis.spans(gold.mentions or ()) for gold, _ in pairs],
     )
-    results = {axis.name: {**scores, **_coverage(axis, pairs)}}
-    if axis.summary:
-        rows = [
-            (_row({m.label for m in g.mentions or ()}, summary_labels), _row(p.summary, summary_labels))
-            for g, p in pairs
-        ]
-        results[axis.summary] = {**_label_f1(rows, summary_labels), **_coverage(axis, pairs)}
-    return results
-
-
-def _labels(axis: Axis, pairs: Pairs) -> dict[str, dict[str, Any]]:
-    labels = axis.label_names
-    pairs = [(gold, said) for gold, said in pairs if axis.name in gold.labels]
-    rows = [(_row(g.labels[axis.name], labels), _row([s.label for s in p.labels[axis.name]], labels)) for g, p in pairs]
-    return {axis.name: {**_label_f1(rows, labels), **_coverage(axis, pairs)}}
-
-
-def _targets(axis: Axis, pairs: Pairs) -> dict[str, dict[str, Any]]:
-    labels = axis.label_names
-    pairs = [(gold, said) for gold, said in pairs if gold.targets]
-    rows = [
-        (_row([wanted.label], labels), _row([found.label], labels))
-        for gold, said in pairs
-        for wanted, found in zip(gold.targets or (), said.targets, strict=True)
-    ]
-    return {axis.name: {**_label_f1(rows, labels), "targets": len(rows), **_coverage(axis, pairs)}}
-
-
-def _label_f1(rows: Sequence[tuple[list[int], list[int]]], labels: Sequence[str]) -> dict[str, Any]:
-    if not rows:
-        return {}
-    result = LabelF1().compute(references=[r[0] for r in rows], predictions=[r[1] for r in rows], labels=list(labels))
-    assert result is not None
     return dict(result)
 
 
-def _row(held: Sequence[str] | set[str] | frozenset[str], labels: Sequence[str]) -> list[int]:
-    return [int(label in held) for label in labels]
-
-
-def _coverage(axis: Axis, pairs: Pairs) -> dict[str, Any]:
-    return {"annotated": len(pairs), "abstained": sum(axis.name in said.abstained for _, said in pairs)}
+def _label_metrics(axis: ScoredAxis, pairs: Pairs) -> dict[str, Any]:
+    rows = [row for gold, said in pairs for row in axis.rows(gold, said)]
+    result = LabelF1().compute(
+        references=[[int(label in wanted) for label in axis.labels] for wanted, _ in rows],
+        predictions=[[int(label in found) for label in axis.labels] for _, found in rows],
+        labels=list(axis.labels),
+        exclusive=axis.single,
+    )
+    metrics = dict(result)
+    if axis.form == TARGETS:
+        metrics |= {"targets": len(rows), "unlabelled": sum(not found for _, found in rows)}
+    return metrics
 
 
 def lookup(results: Mapping[str, Any], path: str) -> float:

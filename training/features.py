@@ -1,6 +1,6 @@
 """Gold sentences as tensors, in batches of like length."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from model.records import GoldSentence
 from model.spans import covered_tokens
 from model.tags import encode_tags
 from model.tokenization import SentenceTokenizer
+from training.teacher import Lesson
 
 IGNORED = -100  # what torch's cross-entropy passes over
 
@@ -28,6 +29,7 @@ class Batch:
         sentence_labels: Shape (B, K), 1 or 0, `IGNORED` where the axis was not annotated.
         target_weights: Shape (N, B * L): each row averages the tokens of one target.
         target_labels: Shape (N,).
+        taught: What a teacher says of some of the rows, or None.
     """
 
     input_ids: Tensor
@@ -36,6 +38,24 @@ class Batch:
     sentence_labels: Tensor
     target_weights: Tensor
     target_labels: Tensor
+    taught: "TaughtBatch | None" = None
+
+
+@dataclass(frozen=True)
+class TaughtBatch:
+    """A teacher's probabilities for the rows of a batch.
+
+    Attributes:
+        tags: Shape (B, L, T); rows of zeros where the teacher says nothing.
+        sentence: Shape (B, K), NaN where the teacher says nothing.
+        target_weights: Shape (M, B * L): each row averages the tokens of one mention that the teacher found.
+        targets: Shape (M, S).
+    """
+
+    tags: Tensor
+    sentence: Tensor
+    target_weights: Tensor
+    targets: Tensor
 
 
 def featurize(sentences: Sequence[GoldSentence], tokenizer: SentenceTokenizer, codebook: Codebook) -> Dataset:
@@ -61,11 +81,17 @@ def featurize(sentences: Sequence[GoldSentence], tokenizer: SentenceTokenizer, c
     return Dataset.from_list(rows)
 
 
-def batches(dataset: Dataset, size: int, generator: np.random.Generator | None = None) -> Iterator[Batch]:
+def batches(
+    dataset: Dataset,
+    size: int,
+    generator: np.random.Generator | None = None,
+    lessons: Mapping[tuple[int, ...], Lesson] | None = None,
+) -> Iterator[Batch]:
     """Cut a dataset into batches of like length.
 
     Args:
         size: Sentences a batch.
+        lessons: What a teacher says of sentences, by their token ids.
         generator: Shuffles within pools of like length and the order of the batches; None keeps the order of
             lengths.
     """
@@ -78,10 +104,10 @@ def batches(dataset: Dataset, size: int, generator: np.random.Generator | None =
     if generator:
         generator.shuffle(starts)
     for start in starts:
-        yield collate([rows[int(n)] for n in order[start : start + size]])
+        yield collate([rows[int(n)] for n in order[start : start + size]], lessons)
 
 
-def collate(rows: Sequence[dict[str, Any]]) -> Batch:
+def collate(rows: Sequence[dict[str, Any]], lessons: Mapping[tuple[int, ...], Lesson] | None = None) -> Batch:
     """Pad rows of a dataset into one batch, to a multiple of eight tokens: kernels are compiled for every shape."""
     width = -(-max(len(row["input_ids"]) for row in rows) // 8) * 8
 
@@ -89,18 +115,37 @@ def collate(rows: Sequence[dict[str, Any]]) -> Batch:
         return torch.tensor([row[key] + [fill] * (width - len(row[key])) for row in rows])
 
     mask = torch.tensor([[1] * len(r["input_ids"]) + [0] * (width - len(r["input_ids"])) for r in rows])
-    weights, labels = [], []
-    for number, row in enumerate(rows):
-        for first, last, label in row["targets"]:
-            weight = torch.zeros(len(rows) * width)
-            weight[number * width + first : number * width + last] = 1.0 / (last - first)
-            weights.append(weight)
-            labels.append(label)
+    places = [(n, first, last) for n, row in enumerate(rows) for first, last, _ in row["targets"]]
+    labels = [label for row in rows for _, _, label in row["targets"]]
     return Batch(
         input_ids=padded("input_ids", 0),
         attention_mask=mask,
         tags=padded("tags", IGNORED),
         sentence_labels=torch.tensor([row["sentence_labels"] for row in rows]),
-        target_weights=torch.stack(weights) if weights else torch.zeros(0, len(rows) * width),
+        target_weights=_averages(places, len(rows), width),
         target_labels=torch.tensor(labels, dtype=torch.long),
+        taught=_taught([lessons.get(tuple(row["input_ids"])) for row in rows], width) if lessons else None,
     )
+
+
+def _averages(places: Sequence[tuple[int, int, int]], rows: int, width: int) -> Tensor:
+    """Rows that average the tokens from `first` to before `last` of a row of the batch, shape (N, B * L)."""
+    weights = torch.zeros(len(places), rows * width)
+    for n, (row, first, last) in enumerate(places):
+        weights[n, row * width + first : row * width + last] = 1.0 / (last - first)
+    return weights
+
+
+def _taught(lessons: Sequence[Lesson | None], width: int) -> TaughtBatch | None:
+    given = [(n, lesson) for n, lesson in enumerate(lessons) if lesson]
+    if not given:
+        return None
+    first = given[0][1]
+    tags = torch.zeros(len(lessons), width, first.tags.shape[1])
+    sentence = torch.full((len(lessons), len(first.sentence)), float("nan"))
+    for n, lesson in given:
+        tags[n, : len(lesson.tags)] = torch.from_numpy(lesson.tags)
+        sentence[n] = torch.from_numpy(lesson.sentence)
+    places = [(n, *span) for n, lesson in given for span in lesson.target_spans]
+    targets = torch.from_numpy(np.concatenate([lesson.targets for _, lesson in given]))
+    return TaughtBatch(tags, sentence, _averages(places, len(lessons), width), targets)

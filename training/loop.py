@@ -1,6 +1,6 @@
 """The training loop: a generator that yields after every step and neither prints nor saves."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from model.network import Network
 from training.config import TrainingConfig
-from training.features import IGNORED, Batch, batches
+from training.features import IGNORED, Batch, TaughtBatch, batches
+from training.teacher import Lesson
 
 
 @dataclass(frozen=True)
@@ -35,22 +36,71 @@ class Step:
 
 
 def losses(network: Network, batch: Batch, config: TrainingConfig, positive_weights: Tensor) -> Tensor:
-    """Weighted sum of the heads' losses on a batch; a head without gold adds nothing."""
+    """Weighted sum of the heads' losses on a batch, and of a teacher's; a head without gold adds nothing."""
     tag_logits, sentence_logits, _, target_logits = network(batch.input_ids, batch.attention_mask)
+    tag_logits, target_logits = tag_logits.flatten(0, 1), target_logits.flatten(0, 1)  # (B * L, T), (B * L, S)
     total: Tensor = sentence_logits.new_zeros(())
     if tag_logits.shape[-1] and (batch.tags != IGNORED).any():
         total = total + config.mention_weight * functional.cross_entropy(
-            tag_logits.flatten(0, 1), batch.tags.flatten(), ignore_index=IGNORED
+            tag_logits, batch.tags.flatten(), ignore_index=IGNORED
         )
-    known = batch.sentence_labels != IGNORED  # (B, K)
-    if known.any():
-        element = functional.binary_cross_entropy_with_logits(
-            sentence_logits, batch.sentence_labels.clamp(min=0).float(), pos_weight=positive_weights, reduction="none"
+    if (batch.sentence_labels != IGNORED).any():
+        wanted = batch.sentence_labels.float().masked_fill(batch.sentence_labels == IGNORED, torch.nan)
+        total = total + config.sentence_weight * _sentence_loss(
+            sentence_logits, wanted, network.sizes.exclusive, positive_weights
         )
-        total = total + config.sentence_weight * element[known].mean()
     if len(batch.target_labels) and target_logits.shape[-1]:
-        averaged = batch.target_weights @ target_logits.flatten(0, 1)  # (N, S)
+        averaged = batch.target_weights @ target_logits  # (N, S)
         total = total + config.target_weight * functional.cross_entropy(averaged, batch.target_labels)
+    if taught := batch.taught:
+        total = total + config.teacher_weight * _teacher_loss(
+            network, taught, config, tag_logits, sentence_logits, target_logits
+        )
+    return total
+
+
+def _sentence_loss(
+    logits: Tensor, wanted: Tensor, exclusive: Sequence[slice], positive_weights: Tensor | None = None
+) -> Tensor:
+    """Mean loss of the sentence head.
+
+    Args:
+        logits: Shape (B, K).
+        wanted: Probability of each label, shape (B, K), NaN where nothing is known.
+        exclusive: Columns of which exactly one holds.
+    """
+    known = ~wanted.isnan()
+    wanted = wanted.nan_to_num()
+    loss = functional.binary_cross_entropy_with_logits(logits, wanted, pos_weight=positive_weights, reduction="none")
+    for columns in exclusive:
+        # The same scale as the binary losses: the cross-entropy of the axis is spread over its columns.
+        entropy = functional.cross_entropy(logits[:, columns], wanted[:, columns], reduction="none")  # (B,)
+        loss = torch.cat(
+            [loss[:, : columns.start], entropy[:, None].expand(wanted[:, columns].shape), loss[:, columns.stop :]], 1
+        )
+    return loss[known].mean()
+
+
+def _teacher_loss(
+    network: Network,
+    taught: TaughtBatch,
+    config: TrainingConfig,
+    tag_logits: Tensor,
+    sentence_logits: Tensor,
+    target_logits: Tensor,
+) -> Tensor:
+    """Cross-entropy against the teacher's probabilities, with the heads' weights; logits as in `losses`."""
+    total = sentence_logits.new_zeros(())
+    if tag_logits.shape[-1]:
+        tags = taught.tags.flatten(0, 1)  # (B * L, T)
+        said = tags.sum(dim=1) > 0
+        total = total + config.mention_weight * functional.cross_entropy(tag_logits[said], tags[said])
+    if sentence_logits.shape[-1]:
+        loss = _sentence_loss(sentence_logits, taught.sentence, network.sizes.exclusive)
+        total = total + config.sentence_weight * loss
+    if len(taught.targets):
+        averaged = taught.target_weights @ target_logits  # (M, S)
+        total = total + config.target_weight * functional.cross_entropy(averaged, taught.targets)
     return total
 
 
@@ -89,12 +139,14 @@ def train_steps(
     epoch_data: Callable[[int], Dataset],
     evaluate: Callable[[], float],
     config: TrainingConfig,
+    lessons: Mapping[tuple[int, ...], Lesson] | None = None,
 ) -> Iterator[Step]:
     """Train in place, step by step; the caller prints, saves the best, and stops when it likes.
 
     Args:
         epoch_data: Gives the data of an epoch, from 1.
         evaluate: Gives the development score of the network as it is, higher is better.
+        lessons: What a teacher says of sentences, by their token ids.
     """
     optimizer = optimizer_for(network, config)
     first = epoch_data(1)
@@ -110,7 +162,7 @@ def train_steps(
     for epoch in range(1, config.epochs + 1):
         network.train()
         data = first if epoch == 1 else epoch_data(epoch)
-        for batch in batches(data, config.batch_size, np.random.default_rng((config.seed, epoch))):
+        for batch in batches(data, config.batch_size, np.random.default_rng((config.seed, epoch)), lessons):
             optimizer.zero_grad(set_to_none=True)
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bfloat16):
                 loss = losses(network, batch, config, weights)

@@ -13,7 +13,8 @@ class LabelF1(evaluate.Metric):  # type: ignore[misc]
     """Precision, recall and F1 of each label of a multi-label axis, and their macro-F1.
 
     `predictions` and `references` are rows of 0 and 1, one column a label in codebook order. Macro-F1 is the plain
-    mean over all labels; a label that neither occurs nor is predicted counts as 0 (`zero_division=0`).
+    mean over all labels; a label that neither occurs nor is predicted counts as 0 (`zero_division=0`). With
+    `exclusive`, where gold rows hold exactly one label, there is also the accuracy: the share of rows that are right.
     """
 
     def _info(self) -> evaluate.MetricInfo:
@@ -26,7 +27,11 @@ class LabelF1(evaluate.Metric):  # type: ignore[misc]
         )
 
     def _compute(
-        self, predictions: Sequence[Sequence[int]], references: Sequence[Sequence[int]], labels: Sequence[str]
+        self,
+        predictions: Sequence[Sequence[int]],
+        references: Sequence[Sequence[int]],
+        labels: Sequence[str],
+        exclusive: bool = False,
     ) -> dict[str, Any]:
         gold = np.asarray(references, dtype=np.int8).reshape(-1, len(labels))
         said = np.asarray(predictions, dtype=np.int8).reshape(-1, len(labels))
@@ -36,8 +41,10 @@ class LabelF1(evaluate.Metric):  # type: ignore[misc]
             np.hstack([gold, empty]), np.hstack([said, empty]), average=None, zero_division=0
         )
         precision, recall, f1, support = (values[: len(labels)] for values in scores)
+        accuracy = {"accuracy": float((gold == said).all(axis=1).mean())} if exclusive else {}
         return {
             "macro_f1": float(np.mean(f1)),
+            **accuracy,
             "labels": {
                 label: {
                     "precision": float(precision[n]),
@@ -70,22 +77,38 @@ class SpanF1(evaluate.Metric):  # type: ignore[misc]
     def _compute(
         self, predictions: Sequence[Sequence[Sequence[int]]], references: Sequence[Sequence[Sequence[int]]]
     ) -> dict[str, Any]:
-        exact = labelled = overlap_said = overlap_gold = said_count = gold_count = 0
-        for said_rows, gold_rows in zip(predictions, references, strict=True):
-            said, gold = [tuple(row) for row in said_rows], [tuple(row) for row in gold_rows]
-            said_count += len(said)
-            gold_count += len(gold)
-            exact += len({row[:2] for row in said} & {row[:2] for row in gold})
-            labelled += len(set(said) & set(gold))
-            overlap_said += sum(any(_overlap(row, other) for other in gold) for row in said)
-            overlap_gold += sum(any(_overlap(row, other) for other in said) for row in gold)
+        exact, labelled, overlap_said, overlap_gold, said, gold = (
+            sum(column)
+            for column in zip(*(span_counts(s, g) for s, g in zip(predictions, references, strict=True)), strict=True)
+        )
         return {
-            "span_f1": _f1(exact, exact, said_count, gold_count),
-            "labelled_span_f1": _f1(labelled, labelled, said_count, gold_count),
-            "overlap_f1": _f1(overlap_said, overlap_gold, said_count, gold_count),
-            "predicted": said_count,
-            "support": gold_count,
+            "span_f1": _f1(exact, exact, said, gold),
+            "labelled_span_f1": _f1(labelled, labelled, said, gold),
+            "overlap_f1": _f1(overlap_said, overlap_gold, said, gold),
+            "predicted": said,
+            "support": gold,
         }
+
+
+def span_counts(said_rows: Sequence[Sequence[int]], gold_rows: Sequence[Sequence[int]]) -> list[int]:
+    """What span F1 is made of, in one sentence.
+
+    Args:
+        said_rows, gold_rows: Rows of [start, end, label index].
+
+    Returns:
+        Exact hits, exact hits with the right label, predicted spans that overlap a gold one, gold spans that overlap
+        a predicted one, predicted spans, gold spans.
+    """
+    said, gold = [tuple(row) for row in said_rows], [tuple(row) for row in gold_rows]
+    return [
+        len({row[:2] for row in said} & {row[:2] for row in gold}),
+        len(set(said) & set(gold)),
+        sum(any(_overlap(row, other) for other in gold) for row in said),
+        sum(any(_overlap(row, other) for other in said) for row in gold),
+        len(said),
+        len(gold),
+    ]
 
 
 def _overlap(left: Sequence[int], right: Sequence[int]) -> bool:

@@ -44,8 +44,8 @@ def _split(loaded: Sequence[LoadedSource]) -> Split:
     return split_sources(loaded, config.dev_share, config.test_share)
 
 
-def load_part(part: str, corpora: Path | None, codebook: Codebook) -> list[GoldSentence]:
-    """One part of the project's data, by name.
+def load_part(part: str, corpora: Path | None, codebook: Codebook) -> tuple[list[GoldSentence], Split]:
+    """One part of the project's data, by name, and the split that it is a part of.
 
     Raises:
         ConfigError: A corpus is not at hand: the parts would then be divided otherwise than the model was trained.
@@ -56,15 +56,15 @@ def load_part(part: str, corpora: Path | None, codebook: Codebook) -> list[GoldS
             f"part {part}: expected the texts of every source, but found none of {missing}. "
             "Name the folder of the corpora with --corpora."
         )
-    sentences: list[GoldSentence] = getattr(_split(loaded), part)
-    return sentences
+    split = _split(loaded)
+    return getattr(split, part), split
 
 
 def baseline_predictors(
-    corpora: Path | None, codebook: Codebook
+    train: Sequence[GoldSentence], codebook: Codebook
 ) -> dict[str, Callable[[Sequence[Sentence]], list[Prediction]]]:
-    """The baselines by name, fitted on the project's training part."""
-    majority = MajorityBaseline(project_split(corpora, codebook).train, codebook)
+    """The baselines by name, fitted on training sentences."""
+    majority = MajorityBaseline(train, codebook)
     return {"majority": majority, "keywords": KeywordBaseline(KEYWORDS, majority)}
 
 

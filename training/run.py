@@ -1,9 +1,7 @@
 """One training run: data → network → packed weights → calibration → a release with its manifest."""
 
-import copy
 import dataclasses
 import json
-import random
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from datasets import Dataset, concatenate_datasets
 from safetensors.numpy import load_file, save_file
 
 from model import weights
@@ -26,15 +23,16 @@ from model.engine import Engine
 from model.errors import ConfigError, WeightsError
 from model.network import Network, load_network
 from model.outputs import Floats
+from model.predictor import Predictor
 from model.records import GoldSentence
 from model.tokenization import SentenceTokenizer
 from training.calibrate import fit_calibration
 from training.config import TrainingConfig
-from training.evaluation import evaluate_predictor, headline, to_sentences
+from training.evaluation import evaluate_predictions, evaluate_predictor, to_sentences
 from training.export import export_graph, network_weights
-from training.features import featurize
-from training.loop import Step, train_steps
-from training.sources import LoadedSource
+from training.fit import Fitter, Log, make_deterministic
+from training.loop import Step
+from training.sources import TRAIN, LoadedSource
 from training.splits import Split, label_counts, shared_sentences, split_sources
 from training.swaps import NameSwapper
 from training.torch_predictor import TorchPredictor
@@ -54,6 +52,8 @@ class Job:
         swapper: Swaps names for the share of sentences that the configuration says, or None.
         function_words: Words that a label's evidence never rests on.
         encoder: A folder with the base encoder, where it is not installed.
+        start: Trained weights whose encoder to start from, or None to start from the base encoder.
+        teacher: A larger model under the same codebook to learn from beside the gold, or None.
         out: Folder of the release to write.
     """
 
@@ -66,6 +66,8 @@ class Job:
     swapper: NameSwapper | None = None
     function_words: Sequence[str] = ()
     encoder: Path | None = None
+    start: Path | None = None
+    teacher: Predictor | None = None
 
 
 def train(job: Job, report: Callable[[Step], None]) -> dict[str, Any]:
@@ -81,22 +83,26 @@ def train(job: Job, report: Callable[[Step], None]) -> dict[str, Any]:
         ConfigError: The sources leave nothing to train on or nothing to choose on.
     """
     config, codebook = job.config, job.codebook
-    make_deterministic(config)
-    split = split_sources(job.sources, config.dev_share, config.test_share)
-    if not split.train or not split.dev:
-        raise ConfigError(
-            f"training data: expected sentences to train on and to choose on, but found {len(split.train)} and "
-            f"{len(split.dev)} after the split by article. Give more articles (field 'article'), or a larger dev_share."
-        )
+    split = _split(job)
     encoder_folder = find_encoder(config.encoder, job.encoder)
     tokenizer = SentenceTokenizer(encoder_folder / "tokenizer.json", config.max_tokens)
-    network = load_network(encoder_folder, codebook, config.dropout, tokenizer.ids_of(job.function_words))
-    log = _fit(job, network, tokenizer, split, report)
+    fitter = Fitter(config, codebook, tokenizer, job.swapper, report, job.teacher)
+
+    def new_network() -> Network:
+        make_deterministic(config)
+        network = load_network(encoder_folder, codebook, config.dropout, tokenizer.ids_of(job.function_words))
+        if job.start:
+            _start_from(network, weights.load_release(job.start), encoder_folder)
+        return network
+
+    crossed = None if split.dev else _cross_validate(fitter, new_network, split.train)
+    network = new_network()
+    log = fitter.fit(network, split.train, split.dev)
 
     job.out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=job.out.parent, prefix=".training-") as staging:
         staged = dataclasses.replace(job, out=Path(staging, job.out.name))
-        manifest = _release(staged, network, tokenizer, encoder_folder, split, log)
+        manifest = _release(staged, network, tokenizer, encoder_folder, split, crossed, log)
         # Only a release that passed its checks takes the place of another.
         float_weights_file(staged.out).replace(float_weights_file(job.out))
         shutil.rmtree(job.out, ignore_errors=True)
@@ -110,7 +116,8 @@ def _release(
     tokenizer: SentenceTokenizer,
     encoder_folder: Path,
     split: Split,
-    log: list[dict[str, Any]],
+    crossed: "_Crossed | None",
+    log: Log,
 ) -> dict[str, Any]:
     """Pack, calibrate, export and check the trained network, into the job's folder."""
     config, codebook = job.config, job.codebook
@@ -122,7 +129,7 @@ def _release(
     save_file(packed, job.out / weights.DELTA)
     # From here on the model is the one that users get: the packed one.
     load_weights(network, weights.join(base, packed, config.bits))
-    calibration = _calibrate(network, tokenizer, split.dev, codebook, config)
+    calibration = crossed.calibration if crossed else _calibrate(network, tokenizer, split.dev, codebook, config)
     export_graph(network, job.out)
     (job.out / weights.CODEBOOK).write_text(codebook.source, encoding="utf-8")
     (job.out / LOG).write_text("".join(json.dumps(line) + "\n" for line in log), encoding="utf-8")
@@ -133,85 +140,72 @@ def _release(
     with TemporaryDirectory() as scratch:
         write_artifact(weights.load_release(job.out), encoder_folder, Path(scratch))
         engine = Engine(load_artifact(Path(scratch)), config.threads)
-        manifest["parity"] = _check_parity(predictor, engine, split.dev)
+        manifest["parity"] = _check_parity(predictor, engine, split.dev or split.train)
         manifest["metrics"] = {
             part: evaluate_predictor(gold, engine, codebook)
             for part, gold in (("dev", split.dev), ("test", split.test), ("transfer", split.transfer))
             if gold
         }
+    if crossed:
+        manifest["metrics"]["cross_validated"] = crossed.metrics
     _write_manifest(job.out, manifest)
     return manifest
 
 
-def make_deterministic(config: TrainingConfig) -> None:
-    """Fix every source of chance; the number of threads is one of them, as it orders sums."""
-    random.seed(config.seed)
-    np.random.seed(config.seed)
-    torch.manual_seed(config.seed)
-    torch.set_num_threads(config.threads)
-    torch.use_deterministic_algorithms(True)
-    # Filling fresh memory guards against reading it before it is written; nothing here does, and it costs time.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-
-
-def _fit(
-    job: Job, network: Network, tokenizer: SentenceTokenizer, split: Split, report: Callable[[Step], None]
-) -> list[dict[str, Any]]:
-    """Train in place and return the log; keeps the best epoch, or the mean of the last ones if that is no worse."""
-    config, codebook = job.config, job.codebook
-    predictor = TorchPredictor(network, tokenizer, Decoder(codebook, Calibration()))
-    log: list[dict[str, Any]] = []
-    best, best_score = copy.deepcopy(network.state_dict()), -np.inf
-    mean: dict[str, torch.Tensor] = {}
-    averaged = 0
-
-    def development_score() -> float:
-        results = evaluate_predictor(split.dev, predictor, codebook)
-        log.append({"dev": headline(results)})
-        return float(np.mean(list(headline(results).values())))
-
-    for step in train_steps(network, _epoch_data(job, tokenizer, split), development_score, config):
-        report(step)
-        if step.score is None:
-            continue
-        log[-1] = {"epoch": step.epoch, "loss": round(step.loss, 4), "score": round(step.score, 4), **log[-1]}
-        state = network.state_dict()
-        if step.is_best:
-            best, best_score = copy.deepcopy(state), step.score
-        if config.average_from and step.epoch >= config.average_from:
-            averaged += 1
-            for name, value in state.items():
-                mean[name] = mean.get(name, 0.0) + (value.double() - mean.get(name, 0.0)) / averaged
-    if averaged:
-        network.load_state_dict({name: value.to(best[name].dtype) for name, value in mean.items()})
-        score = development_score()
-        log[-1] = {"averaged_epochs": averaged, "score": round(score, 4), **log[-1]}
-    if not averaged or score < best_score:
-        network.load_state_dict(best)
-    network.eval()
-    return log
-
-
-def _epoch_data(job: Job, tokenizer: SentenceTokenizer, split: Split) -> Callable[[int], Dataset]:
-    """All annotated sentences each epoch, some with swapped names, and a fresh draw of those with targets alone."""
+def _split(job: Job) -> Split:
+    """Divide the sources; where the annotated sentences are few, none are held out."""
     config = job.config
-    full = [s for s in split.train if not s.has_targets_alone]
-    targets_only = [s for s in split.train if s.has_targets_alone]
-    target_rows = featurize(targets_only, tokenizer, job.codebook)
+    annotated = sum(not s.has_targets_alone for item in job.sources if item.source.role == TRAIN for s in item.gold)
+    if annotated < config.folds_below:
+        split = split_sources(job.sources, 0.0, 0.0)
+        articles = len({s.article for s in split.train})
+        if articles < config.folds:
+            raise ConfigError(
+                f"training data: expected at least {config.folds} articles to cross-validate on, but found {articles}. "
+                "Give more sentences, or articles of their own (field 'article')."
+            )
+        return split
+    split = split_sources(job.sources, config.dev_share, config.test_share)
+    if not split.train or not split.dev:
+        raise ConfigError(
+            f"training data: expected sentences to train on and to choose on, but found {len(split.train)} and "
+            f"{len(split.dev)} after the split by article. Give more articles (field 'article'), or a larger dev_share."
+        )
+    return split
 
-    def data(epoch: int) -> Dataset:
-        generator = np.random.default_rng((config.seed, epoch, 1))
-        sentences = full
-        if job.swapper and config.swap_names:
-            chosen = generator.random(len(full)) < config.swap_names
-            sentences = [job.swapper(s, generator) if swap else s for s, swap in zip(full, chosen, strict=True)]
-        rows = featurize(sentences, tokenizer, job.codebook)
-        if not targets_only or not config.targets_per_epoch:
-            return rows
-        drawn = generator.permutation(len(target_rows))[: config.targets_per_epoch]
-        return concatenate_datasets([rows, target_rows.select(drawn)])
 
-    return data
+@dataclass(frozen=True)
+class _Crossed:
+    """What cross-validation gave: the calibration of outputs of unseen sentences, and their metrics."""
+
+    calibration: Calibration
+    metrics: dict[str, Any]
+
+
+def _cross_validate(fitter: Fitter, new_network: Callable[[], Network], gold: list[GoldSentence]) -> _Crossed:
+    outputs = fitter.out_of_fold(new_network, gold)
+    tokens = fitter.tokenizer([s.text for s in gold])
+    calibration = fit_calibration(gold, tokens, outputs, fitter.codebook, fitter.config.abstain_below)
+    decoder = Decoder(fitter.codebook, calibration)
+    predictions = [
+        decoder.decode(out, tok, sentence.targets)
+        for out, tok, sentence in zip(outputs, tokens, to_sentences(gold), strict=True)
+    ]
+    return _Crossed(calibration, evaluate_predictions(gold, predictions, fitter.codebook))
+
+
+def _start_from(network: Network, release: weights.Release, encoder_folder: Path) -> None:
+    """Give the network the encoder of trained weights; its heads stay new.
+
+    Raises:
+        WeightsError: The weights belong to another base encoder.
+    """
+    tensors = weights.unpack_weights(release, encoder_folder)
+    ours = {name: tensor for name, tensor in tensors.items() if name.startswith("encoder.")}
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if name in ours:
+                parameter.copy_(torch.from_numpy(ours[name]))
 
 
 def float_weights_file(release: Path) -> Path:

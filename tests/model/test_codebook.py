@@ -137,7 +137,7 @@ def test_a_language_that_is_not_given_is_english() -> None:
     assert parse(GOOD).language == "en"
 
 
-FIELDS = "['definition', 'hard_cases', 'kind', 'labels', 'plain', 'question', 'rules', 'summary']"
+FIELDS = "['definition', 'exclusive', 'hard_cases', 'kind', 'labels', 'plain', 'question', 'rules', 'summary']"
 REFUSALS = [
     ("name", None, "birds.yaml: codebook.name: expected a text that is not empty, but found nothing. Correct the field."),
     ("name", "  ", "birds.yaml: codebook.name: expected a text that is not empty, but found '  '. Correct the field."),

@@ -31,17 +31,23 @@ def test_evaluate_gives_the_metrics_of_every_axis(tiny_options):
     result = run("evaluate", TINY_GOLD, "--json", *tiny_options)
     assert (result.exit_code, result.stderr) == (0, "")
     found = json.loads(result.stdout)
-    assert list(found) == ["model", "sentences", "articles", "foods", "diet", "stage", "manner", "verdict"]
+    assert list(found) == [
+        "model", "sentences", "articles", "foods", "diet", "stage", "manner", "verdict", "gold", "calibration",
+        "confusion", "mistakes", "options",
+    ]  # fmt: skip
     assert (found["sentences"], found["articles"]) == (24, 8)
     assert set(found["model"]) == {"name", "version", "sha256", "codebook"}
     assert set(found["foods"]) == {
-        "span_f1", "labelled_span_f1", "overlap_f1", "predicted", "support", "annotated", "abstained"
+        "span_f1", "labelled_span_f1", "overlap_f1", "predicted", "support", "annotated", "abstained",
+        "span_f1_interval", "labelled_span_f1_interval", "overlap_f1_interval",
     }  # fmt: skip
     for axis, labels in {"diet": 2, "stage": 2, "manner": 2, "verdict": 3}.items():
-        assert {"macro_f1", "labels", "annotated", "abstained"} <= set(found[axis])
+        assert {"macro_f1", "macro_f1_interval", "labels", "annotated", "abstained"} <= set(found[axis])
+        low, high = found[axis]["macro_f1_interval"]
+        assert 0 <= low <= high <= 1
         assert len(found[axis]["labels"]) == labels
         for row in found[axis]["labels"].values():
-            assert set(row) == {"precision", "recall", "f1", "support", "predicted"}
+            assert set(row) == {"precision", "recall", "f1", "f1_interval", "support", "predicted"}
         mean = sum(row["f1"] for row in found[axis]["labels"].values()) / labels
         assert found[axis]["macro_f1"] == pytest.approx(mean)
 
@@ -58,7 +64,9 @@ def test_evaluate_prints_a_table_with_counts(tiny_options):
         *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")),
         str(row["support"]),
     ] in printed
-    assert any(line[:3] == ["verdict", "macro-F1", f"{found['verdict']['macro_f1']:.3f}"] for line in printed)
+    low, high = found["verdict"]["macro_f1_interval"]
+    value = f"{found['verdict']['macro_f1']:.3f}"
+    assert any(line[:6] == ["verdict", "macro-F1", value, f"{low:.3f}", "to", f"{high:.3f}"] for line in printed)
     assert any(line[:4] == ["foods", "span", "F1,", "exact"] for line in printed)
 
 
@@ -79,6 +87,23 @@ def test_every_bad_line_of_gold_is_named_up_to_ten(gold, tiny_options):
     assert [re.search(r":(\d+): axis", line).group(1) for line in lines[:-1]] == [str(n) for n in range(1, 11)]
     assert lines[-1] == "… and 2 more of 12 problems"
     assert result.exit_code == 1
+
+
+def test_gold_that_annotates_no_axis_is_refused(gold, tiny_options):
+    path = gold({"id": "1", "text": SEAR})
+    result = run("evaluate", path, *tiny_options)
+    assert (result.stdout, result.exit_code) == ("", 1)
+    assert result.stderr == (
+        f"{path}: expected an axis that is annotated and predicted, one of ['diet', 'foods', 'manner', 'stage', "
+        "'verdict'], but found none. Name the fields of the records so.\n"
+    )
+
+
+def test_an_axis_that_gold_does_not_annotate_is_left_out(gold, tiny_options):
+    found = json.loads(run("evaluate", gold({"text": SEAR, "stage": ["start"]}), "--json", *tiny_options).stdout)
+    assert set(found["calibration"]) == set(found["confusion"]) == {"stage"}
+    assert "foods" not in found
+    assert found["stage"]["macro_f1_interval"] is None  # a single article
 
 
 def test_a_missing_file_of_gold_is_refused(tmp_path, tiny_options):
@@ -113,12 +138,20 @@ def test_a_gate_that_is_not_met_exits_with_3_and_still_prints_the_metrics(perfec
     assert result.exit_code == 3
 
 
+def test_a_gate_may_hold_a_figure_down(perfect, tiny_options):
+    met = run("evaluate", perfect, *tiny_options, "--fail-above", "calibration.foods.ece=1")
+    assert (met.exit_code, met.stderr) == (0, "")
+    result = run("evaluate", perfect, *tiny_options, "--fail-above", "foods.span_f1=0.5")
+    assert (result.exit_code, result.stderr) == (3, "foods.span_f1: expected at most 0.5, but found 1.0000.\n")
+
+
 def test_a_gate_on_an_unknown_metric_is_wrong_usage_and_lists_what_there_is(perfect, tiny_options):
     result = run("evaluate", perfect, *tiny_options, "--fail-under", "foods.accuracy=0.5")
     assert result.exit_code == 2
     assert " ".join(result.stderr.split()).endswith(
         "Error: --fail-under: expected a metric, but found no 'accuracy' in 'foods.accuracy'; there are ['abstained', "
-        "'annotated', 'labelled_span_f1', 'overlap_f1', 'predicted', 'span_f1', 'support']"
+        "'annotated', 'labelled_span_f1', 'labelled_span_f1_interval', 'overlap_f1', 'overlap_f1_interval', 'predicted', "
+        "'span_f1', 'span_f1_interval', 'support']"
     )
 
 
@@ -130,12 +163,17 @@ def test_a_gate_that_is_no_number_is_wrong_usage(tiny_options):
 
 @shipped
 @pytest.mark.skipif(not (ROOT.parent / "shared/corpora").is_dir(), reason="no public corpora beside the project")
-def test_the_shipped_model_is_evaluated_on_the_development_split_beside_the_baselines():
+def test_the_shipped_model_is_evaluated_on_the_development_split_beside_the_baselines(monkeypatch):
+    from training import project
+
+    loads, load = [], project.load_project_sources
+    monkeypatch.setattr(project, "load_project_sources", lambda *given: loads.append(given) or load(*given))
     corpora = ROOT.parent / "shared/corpora"
     result = run("evaluate", "--part", "dev", "--baselines", "--json", "--corpora", corpora)
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
     assert found["sentences"] > 200
+    assert len(loads) == 1  # one split serves the part and the baselines
     assert set(found["baselines"]) == {"majority", "keywords"}
     for name in ("relations", "voice", "naming"):
         others = [baseline[name]["macro_f1"] for baseline in found["baselines"].values()]

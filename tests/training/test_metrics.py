@@ -7,9 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from model.predictions import Mention, Prediction, Scored, TargetLabel
-from model.records import GoldSentence, LabelledSpan
 from model.spans import Span
+from tests.training.sentences import BEEF, KALE, gold_sentence, prediction
 from training.evaluation import evaluate_predictions, headline, lookup, to_sentences
 from training.metrics import LabelF1, SpanF1
 
@@ -42,6 +41,13 @@ def test_a_label_that_never_occurs_counts_as_zero():
     result = label_f1(gold=[[1, 0], [1, 0]], said=[[1, 0], [1, 0]], labels=["a", "b"])
     assert result["labels"]["b"]["f1"] == 0.0
     assert result["macro_f1"] == 0.5  # (1 + 0) / 2
+
+
+def test_accuracy_is_the_share_of_rows_that_are_right():
+    gold, said = [[1, 0], [0, 1], [0, 1], [1, 0]], [[1, 0], [1, 0], [0, 1], [0, 0]]  # the last was left unlabelled
+    result = LabelF1().compute(references=gold, predictions=said, labels=["a", "b"], exclusive=True)
+    assert result["accuracy"] == 0.5  # the first and the third of 4
+    assert "accuracy" not in label_f1(gold, said, ["a", "b"])
 
 
 def test_an_axis_of_one_label_is_scored_on_that_label():
@@ -104,33 +110,6 @@ def test_labelled_span_f1_is_the_micro_f1_of_scikit_learn(pairs):
     assert ours["labelled_span_f1"] == pytest.approx(f1_score(gold, said, average="micro", zero_division=0))
 
 
-def gold_sentence(name, mentions=(), targets=(), **labels):
-    return GoldSentence(
-        id=name,
-        text="the beef and the kale",
-        mentions=None if mentions is None else tuple(LabelledSpan(Span(*m[:2]), m[2]) for m in mentions),
-        labels={axis: frozenset(held) for axis, held in labels.items()},
-        targets=tuple(LabelledSpan(Span(*t[:2]), t[2]) for t in targets),
-        article=f"article of {name}",
-    )
-
-
-def prediction(mentions=(), targets=(), abstained=(), **labels):
-    return Prediction(
-        mentions=tuple(Mention(Span(*m[:2]), m[2], 0.9) for m in mentions),
-        labels={axis: tuple(Scored(x, 0.9) for x in labels.get(axis, ())) for axis in ("stage", "manner")},
-        summary=tuple(x for x in ("meat", "plant") if any(m[2] == x for m in mentions)),
-        targets=tuple(TargetLabel("food", Span(*t[:2]), t[2], 0.9) for t in targets),
-        scores={},
-        abstained=abstained,
-        n_tokens=5,
-        truncated=False,
-    )
-
-
-BEEF, KALE = (4, 8), (17, 21)
-
-
 @pytest.fixture
 def results(tiny_codebook):
     gold = [
@@ -170,7 +149,8 @@ def test_targets_are_scored_one_by_one_as_scikit_learn_does(results):
     expected = f1_score(gold, said, labels=["tasty", "undecided", "too salty"], average="macro", zero_division=0)
     # tasty: P = 2/3, R = 1, F1 = 0.8; the others 0: 0.8 / 3
     assert results["verdict"]["macro_f1"] == pytest.approx(expected) == pytest.approx(0.8 / 3)
-    assert results["verdict"]["targets"] == 3
+    assert results["verdict"]["accuracy"] == TWO_THIRDS
+    assert (results["verdict"]["targets"], results["verdict"]["unlabelled"]) == (3, 0)
 
 
 def test_sentences_that_the_model_was_not_sure_of_are_counted_where_annotated(results):

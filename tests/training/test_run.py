@@ -24,9 +24,10 @@ from tests.conftest import ROOT, TINY_CODEBOOK, TINY_GOLD
 from training.config import load_config
 from training.evaluation import evaluate_predictor, headline, to_sentences
 from training.features import featurize
+from training.fit import make_deterministic
 from training.loop import train_steps
 from training.project import FUNCTION_WORDS, read_words
-from training.run import LOG, Job, make_deterministic, train
+from training.run import LOG, Job, train
 from training.sources import TRAIN, LoadedSource, Source
 from training.splits import split_sources
 from training.torch_predictor import TorchPredictor
@@ -277,9 +278,8 @@ def test_the_log_has_an_epoch_a_line_with_loss_and_development_scores(tiny_relea
     assert [line["epoch"] for line in lines] == list(range(1, tiny_config.epochs + 1))
     assert all(set(line) == {"epoch", "loss", "score", "dev"} for line in lines)
     assert lines[-1]["loss"] < lines[0]["loss"]
-    # The last line tells of the mean of the epochs from `average_from` on.
-    averaged = tiny_config.epochs - tiny_config.average_from + 1
-    assert [line["averaged_epochs"] for line in means] == [averaged]
+    # The last line tells of the mean of the last epochs.
+    assert [line["averaged_epochs"] for line in means] == [tiny_config.average_last]
     assert set(means[0]) == {"averaged_epochs", "score", "dev"}
 
 

@@ -1,0 +1,180 @@
+"""Fit a network: on a split with development articles, or by cross-validation where the data are few."""
+
+import copy
+import dataclasses
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset, concatenate_datasets
+
+from model.calibration import Calibration
+from model.codebook import Codebook
+from model.decoding import Decoder
+from model.network import Network
+from model.outputs import SentenceOutputs
+from model.predictor import Predictor
+from model.records import GoldSentence
+from model.tokenization import SentenceTokenizer
+from training.config import TrainingConfig
+from training.evaluation import evaluate_predictor, headline
+from training.features import featurize
+from training.loop import Step, train_steps
+from training.swaps import NameSwapper
+from training.teacher import teach
+from training.torch_predictor import TorchPredictor
+
+Log = list[dict[str, Any]]
+
+
+def make_deterministic(config: TrainingConfig) -> None:
+    """Fix every source of chance; the number of threads is one of them, as it orders sums."""
+    random.seed(config.seed)
+    np.random.seed(config.seed)
+    torch.manual_seed(config.seed)
+    torch.set_num_threads(config.threads)
+    torch.use_deterministic_algorithms(True)
+    # Filling fresh memory guards against reading it before it is written; nothing here does, and it costs time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+class Fitter:
+    """Fits networks under one configuration.
+
+    Attributes:
+        swapper: Swaps names in the share of sentences that the configuration says, or None.
+        report: Called after every step; may show progress.
+        teacher: Is asked about the training sentences, all axes of them, and learned from beside the gold; or None.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        codebook: Codebook,
+        tokenizer: SentenceTokenizer,
+        swapper: NameSwapper | None,
+        report: Callable[[Step], None],
+        teacher: Predictor | None = None,
+    ) -> None:
+        self.config = config
+        self.codebook = codebook
+        self.tokenizer = tokenizer
+        self.swapper = swapper
+        self.report = report
+        self.teacher = teacher
+
+    def fit(self, network: Network, train: Sequence[GoldSentence], dev: Sequence[GoldSentence]) -> Log:
+        """Train in place.
+
+        Keeps the best epoch on `dev`, or the mean of the last ones if that is no worse. Without development sentences
+        the run goes to its end, and the last epochs are averaged.
+
+        Returns:
+            A line an epoch, with the loss and the development scores.
+        """
+        config = self._long_enough(len(train))
+        predictor = TorchPredictor(network, self.tokenizer, Decoder(self.codebook, Calibration()))
+        log: Log = []
+        best, best_score = copy.deepcopy(network.state_dict()), -np.inf
+        mean: dict[str, torch.Tensor] = {}
+        averaged = 0
+
+        def score() -> float:
+            if not dev:  # nothing to choose by: later is better
+                log.append({})
+                return float(len(log))
+            scores = headline(evaluate_predictor(dev, predictor, self.codebook))
+            found = float(np.mean(list(scores.values())))
+            log.append({"score": round(found, 4), "dev": scores})
+            return found
+
+        lessons = teach([s.text for s in train], self.teacher, self.tokenizer) if self.teacher else None
+        for step in train_steps(network, self._epoch_data(train), score, config, lessons):
+            self.report(step)
+            if step.score is None:
+                continue
+            log[-1] = {"epoch": step.epoch, "loss": round(step.loss, 4), **log[-1]}
+            state = network.state_dict()
+            if step.is_best:
+                best, best_score = copy.deepcopy(state), step.score
+            if step.epoch > config.epochs - config.average_last:
+                averaged += 1
+                for name, value in state.items():
+                    mean[name] = mean.get(name, 0.0) + (value.double() - mean.get(name, 0.0)) / averaged
+        chosen = best
+        if averaged:
+            network.load_state_dict({name: value.to(best[name].dtype) for name, value in mean.items()})
+            if score() >= best_score:
+                chosen = copy.deepcopy(network.state_dict())
+            log[-1] = {"averaged_epochs": averaged, **log[-1]}
+        network.load_state_dict(chosen)
+        network.eval()
+        return log
+
+    def out_of_fold(
+        self, make_network: Callable[[], Network], sentences: Sequence[GoldSentence]
+    ) -> list[SentenceOutputs]:
+        """Outputs of each sentence by a network that was trained on the other folds; articles are kept whole.
+
+        Args:
+            make_network: Makes a network to start from.
+        """
+        folds = assign_folds([s.article for s in sentences], self.config.folds, self.config.seed)
+        found: dict[int, SentenceOutputs] = {}
+        for fold in range(self.config.folds):
+            network = make_network()
+            self.fit(network, [s for s, f in zip(sentences, folds, strict=True) if f != fold], [])
+            held = [n for n, f in enumerate(folds) if f == fold]
+            predictor = TorchPredictor(network, self.tokenizer, Decoder(self.codebook, Calibration()))
+            outputs = predictor.outputs(self.tokenizer([sentences[n].text for n in held]))
+            found |= dict(zip(held, outputs, strict=True))
+        return [found[n] for n in range(len(sentences))]
+
+    def _long_enough(self, sentences: int) -> TrainingConfig:
+        """The configuration, with as many epochs as few sentences need for `min_steps`."""
+        steps = -(-sentences // self.config.batch_size)
+        return dataclasses.replace(self.config, epochs=max(self.config.epochs, -(-self.config.min_steps // steps)))
+
+    def _epoch_data(self, train: Sequence[GoldSentence]) -> Callable[[int], Dataset]:
+        """All annotated sentences each epoch, some with swapped names, and a fresh draw of those with targets alone."""
+        config = self.config
+        full = [s for s in train if not s.has_targets_alone]
+        targets_only = [s for s in train if s.has_targets_alone]
+        target_rows = featurize(targets_only, self.tokenizer, self.codebook)
+
+        def data(epoch: int) -> Dataset:
+            generator = np.random.default_rng((config.seed, epoch, 1))
+            sentences = full
+            if self.swapper and config.swap_names:
+                chosen = generator.random(len(full)) < config.swap_names
+                sentences = [self.swapper(s, generator) if swap else s for s, swap in zip(full, chosen, strict=True)]
+            rows = featurize(sentences, self.tokenizer, self.codebook)
+            if not targets_only or not config.targets_per_epoch:
+                return rows
+            drawn = generator.permutation(len(target_rows))[: config.targets_per_epoch]
+            return concatenate_datasets([rows, target_rows.select(drawn)])
+
+        return data
+
+
+def assign_folds(articles: Sequence[str], folds: int, seed: int) -> list[int]:
+    """Deal articles into folds of like size, an article whole into one.
+
+    Args:
+        articles: The article of each sentence.
+
+    Returns:
+        The fold of each sentence, from 0.
+    """
+    counts = Counter(articles)
+    order = np.random.default_rng(seed).permutation(sorted(counts))
+    sizes = [0] * folds
+    fold_of: dict[str, int] = {}
+    for article in sorted(order, key=lambda name: -counts[name]):  # the largest first, each to the smallest fold
+        fold = sizes.index(min(sizes))
+        fold_of[article] = fold
+        sizes[fold] += counts[article]
+    return [fold_of[article] for article in articles]

@@ -1,0 +1,84 @@
+"""A larger model as a teacher: its probabilities for sentences, in the tokens of the student.
+
+The student learns from them beside the gold, and where there is no gold. The idea is that of Hinton et al. 2015,
+"Distilling the Knowledge in a Neural Network"; the probabilities are the teacher's calibrated ones.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.calibration import Numbers, sigmoid, softmax
+from model.decoding import Decoder, Tokens
+from model.outputs import Floats, SentenceOutputs
+from model.predictor import Predictor
+from model.spans import covered_tokens
+from model.tokenization import SentenceTokenizer
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a teacher says of one sentence.
+
+    Attributes:
+        tags: Probability of each tag for each token of the student, shape (L, T); zeros where the teacher has no token
+            that begins at the same character.
+        sentence: Probability of each label of the sentence axes, shape (K,).
+        target_spans: First and one past the last token of each mention that the teacher found.
+        targets: Probability of each label of the target axis for those, shape (M, S).
+    """
+
+    tags: Floats
+    sentence: Floats
+    target_spans: tuple[tuple[int, int], ...]
+    targets: Floats
+
+
+def teach(
+    texts: Sequence[str], teacher: Predictor, student_tokenizer: SentenceTokenizer
+) -> dict[tuple[int, ...], Lesson]:
+    """Ask a teacher about sentences.
+
+    Args:
+        teacher: A model under the student's codebook, with its calibration.
+
+    Returns:
+        A lesson for each sentence, by the student's token ids.
+    """
+    texts = list(dict.fromkeys(texts))
+    theirs = teacher.tokenizer(texts)
+    ours = student_tokenizer(texts)
+    return {
+        tuple(mine.ids): _lesson(out, their, mine, teacher.decoder)
+        for out, their, mine in zip(teacher.outputs(theirs), theirs, ours, strict=True)
+    }
+
+
+def _lesson(outputs: SentenceOutputs, theirs: Tokens, ours: Tokens, decoder: Decoder) -> Lesson:
+    codebook, calibration = decoder.codebook, decoder.calibration
+    tags = np.zeros((len(ours.ids), outputs.tag_logits.shape[1]), dtype=np.float32)
+    if axis := codebook.mention_axis:
+        probabilities = softmax(outputs.tag_logits / np.float32(calibration.temperature(axis.name)))
+        at = {
+            span.start: n
+            for n, (span, word) in enumerate(zip(theirs.spans, theirs.words, strict=True))
+            if word is not None
+        }
+        for n, (span, word) in enumerate(zip(ours.spans, ours.words, strict=True)):
+            if word is not None and span.start in at:
+                tags[n] = probabilities[at[span.start]]
+    sentence = np.zeros(len(codebook.sentence_labels), dtype=np.float32)
+    for axis, columns in codebook.sentence_columns:
+        logits = outputs.sentence_logits[columns] / np.float32(calibration.temperature(axis.name))
+        sentence[columns] = softmax(logits) if axis.exclusive else sigmoid(logits)
+    spans: list[tuple[int, int]] = []
+    targets: list[Numbers] = []
+    if axis := codebook.target_axis:
+        for mention in decoder.decode(outputs, theirs).mentions:
+            covered = covered_tokens(ours.spans, mention.span)
+            if covered:
+                spans.append((covered[0], covered[-1] + 1))
+                targets.append(decoder.target_probabilities(axis, outputs, theirs, mention.span))
+    stacked = np.array(targets, dtype=np.float32).reshape(len(spans), outputs.target_logits.shape[1])
+    return Lesson(tags, sentence, tuple(spans), stacked)
