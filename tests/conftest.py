@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from model.codebook import Codebook, load_codebook
+from model.codebook import Codebook, load_codebook, parse_codebook
 from model.records import GoldSentence, load_gold
 
 if TYPE_CHECKING:
@@ -52,6 +52,15 @@ def codebook() -> Codebook:
 def tiny_codebook() -> Codebook:
     """A made-up codebook about cookery: other axes, other labels, all three kinds."""
     return load_codebook(TINY_CODEBOOK)
+
+
+@pytest.fixture(scope="session")
+def exclusive_codebook(tiny_codebook: Codebook) -> Codebook:
+    """The tiny codebook, with one label and no other on the axis `stage`."""
+    source = tiny_codebook.source.replace(
+        "    question: When does it happen?", "    exclusive: true\n    question: When?"
+    )
+    return parse_codebook(source, "exclusive.yaml")
 
 
 @pytest.fixture(scope="session")

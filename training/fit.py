@@ -75,7 +75,7 @@ class Fitter:
         Returns:
             A line an epoch, with the loss and the development scores.
         """
-        config = self._long_enough(len(train))
+        config = self.long_enough(len(train))
         predictor = TorchPredictor(network, self.tokenizer, Decoder(self.codebook, Calibration()))
         log: Log = []
         best, best_score = copy.deepcopy(network.state_dict()), -np.inf
@@ -133,7 +133,7 @@ class Fitter:
             found |= dict(zip(held, outputs, strict=True))
         return [found[n] for n in range(len(sentences))]
 
-    def _long_enough(self, sentences: int) -> TrainingConfig:
+    def long_enough(self, sentences: int) -> TrainingConfig:
         """The configuration, with as many epochs as few sentences need for `min_steps`."""
         steps = -(-sentences // self.config.batch_size)
         return dataclasses.replace(self.config, epochs=max(self.config.epochs, -(-self.config.min_steps // steps)))

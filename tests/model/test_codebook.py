@@ -185,6 +185,18 @@ REFUSALS = [
         "birds.yaml: axes.weather.labels.rain.examples: expected a list of texts, but found 'Wet.'. Correct the field.",
     ),
     (
+        "axes/weather/exclusive",
+        "yes",
+        "birds.yaml: axes.weather.exclusive: expected true or false, and true on a sentence axis alone, "
+        "but found 'yes'. Correct the field.",
+    ),
+    (
+        "axes/rarity/exclusive",
+        True,
+        "birds.yaml: axes.rarity.exclusive: expected true or false, and true on a sentence axis alone, "
+        "but found True. Correct the field.",
+    ),
+    (
         "axes/weather/plain",
         "rain",
         "birds.yaml: axes.weather.plain: expected one of the labels ['rain'] of a mention or target axis, "

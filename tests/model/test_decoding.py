@@ -353,3 +353,29 @@ def test_a_prediction_becomes_a_record_under_the_codebooks_names(tiny_codebook: 
         "scores": {"stage": {"start": 0.8765, "finish": 0.0}},
         "abstained": ["verdict"],
     }
+
+
+# ---- Exclusive axes ----
+
+
+def test_an_exclusive_axis_holds_its_most_probable_label_and_its_scores_sum_to_one(exclusive_codebook):
+    # Logits of start and finish: ln 0.3 and ln 0.7, whose softmax is 0.3 and 0.7. `manner` keeps its own sigmoid.
+    out = outputs()._replace(sentence_logits=np.concatenate([log([0.3, 0.7]), log_odds([0.2, 0.1])]))
+    said = decode(exclusive_codebook, out)
+    assert [(s.label, s.score) for s in said.labels["stage"]] == [("finish", pytest.approx(0.7))]
+    assert said.scores["stage"] == {"start": pytest.approx(0.3), "finish": pytest.approx(0.7)}
+    assert said.labels["manner"] == ()
+    assert said.scores["manner"] == {"gentle": pytest.approx(0.2), "fierce": pytest.approx(0.1)}
+
+
+def test_an_exclusive_axis_is_not_sure_when_its_best_label_is_improbable(exclusive_codebook):
+    out = outputs()._replace(sentence_logits=np.concatenate([log([0.45, 0.55]), log_odds([0.01, 0.01])]))
+    for least, abstained in ((0.5, ()), (0.6, ("stage",))):
+        assert decode(exclusive_codebook, out, Calibration(abstain_below={"stage": least})).abstained == abstained
+
+
+def test_the_temperature_of_an_exclusive_axis_softens_its_scores(exclusive_codebook):
+    # Logits 0 and 2 ln 3, divided by 2: the odds are 1 to 3.
+    out = outputs()._replace(sentence_logits=np.array([0.0, 2 * np.log(3.0), -9.0, -9.0], dtype=np.float32))
+    said = decode(exclusive_codebook, out, Calibration(temperatures={"stage": 2.0}))
+    assert said.scores["stage"] == {"start": pytest.approx(0.25), "finish": pytest.approx(0.75)}

@@ -1,6 +1,7 @@
 """Records: sentences as they come in, gold annotations under a codebook, and what is refused of them."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -342,3 +343,17 @@ def test_no_record_does_worse_than_a_refusal(tiny_codebook: Codebook, changes: d
             message = "in.jsonl:7: "
             assert sentence.text.strip()
         assert message.startswith("in.jsonl:7: ")
+
+
+@pytest.mark.parametrize("given", ["start", ["start"]])
+def test_the_label_of_an_exclusive_axis_may_stand_alone(exclusive_codebook: Codebook, given: object) -> None:
+    assert gold_sentence({"text": "Sear.", "stage": given}, exclusive_codebook, "g").labels == {"stage": {"start"}}
+
+
+@pytest.mark.parametrize(("given", "found"), [([], 0), (["start", "finish"], 2)])
+def test_an_exclusive_axis_with_another_number_of_labels_is_refused(
+    exclusive_codebook: Codebook, given: list[str], found: int
+) -> None:
+    message = f"g:1: axis 'stage' expected exactly one label, but found {found}. Keep the one that holds best."
+    with pytest.raises(RecordError, match=f"^{re.escape(message)}$"):
+        gold_sentence({"text": "Sear.", "stage": given}, exclusive_codebook, "g:1")
