@@ -24,7 +24,7 @@ from training.evaluation import evaluate_predictor, headline
 from training.features import featurize
 from training.loop import Step, train_steps
 from training.swaps import NameSwapper
-from training.teacher import teach
+from training.teacher import Lesson, teach
 from training.torch_predictor import TorchPredictor
 
 Log = list[dict[str, Any]]
@@ -91,8 +91,8 @@ class Fitter:
             log.append({"score": round(found, 4), "dev": scores})
             return found
 
-        lessons = teach([s.text for s in train], self.teacher, self.tokenizer) if self.teacher else None
-        for step in train_steps(network, self._epoch_data(train), score, config, lessons):
+        lessons = teach([s.text for s in train], self.teacher, self.tokenizer) if self.teacher else {}
+        for step in train_steps(network, self._epoch_data(train, lessons), score, config, lessons):
             self.report(step)
             if step.score is None:
                 continue
@@ -138,12 +138,19 @@ class Fitter:
         steps = -(-sentences // self.config.batch_size)
         return dataclasses.replace(self.config, epochs=max(self.config.epochs, -(-self.config.min_steps // steps)))
 
-    def _epoch_data(self, train: Sequence[GoldSentence]) -> Callable[[int], Dataset]:
-        """All annotated sentences each epoch, some with swapped names, and a fresh draw of those with targets alone."""
+    def _epoch_data(
+        self, train: Sequence[GoldSentence], lessons: dict[tuple[int, ...], Lesson]
+    ) -> Callable[[int], Dataset]:
+        """All annotated sentences each epoch, some with swapped names, and a fresh draw of those with targets alone.
+
+        Args:
+            lessons: What a teacher says of the sentences; those with swapped names are added, epoch by epoch.
+        """
         config = self.config
         full = [s for s in train if not s.has_targets_alone]
         targets_only = [s for s in train if s.has_targets_alone]
         target_rows = featurize(targets_only, self.tokenizer, self.codebook)
+        keys = [tuple(tokens.ids) for tokens in self.tokenizer([s.text for s in full])]
 
         def data(epoch: int) -> Dataset:
             generator = np.random.default_rng((config.seed, epoch, 1))
@@ -152,6 +159,9 @@ class Fitter:
                 chosen = generator.random(len(full)) < config.swap_names
                 sentences = [self.swapper(s, generator) if swap else s for s, swap in zip(full, chosen, strict=True)]
             rows = featurize(sentences, self.tokenizer, self.codebook)
+            for key, ids in zip(keys, rows["input_ids"] if keys else (), strict=True):
+                if key in lessons and tuple(ids) not in lessons:
+                    lessons[tuple(ids)] = lessons[key].for_other_names(len(ids))
             if not targets_only or not config.targets_per_epoch:
                 return rows
             drawn = generator.permutation(len(target_rows))[: config.targets_per_epoch]

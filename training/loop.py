@@ -94,7 +94,8 @@ def _teacher_loss(
     if tag_logits.shape[-1]:
         tags = taught.tags.flatten(0, 1)  # (B * L, T)
         said = tags.sum(dim=1) > 0
-        total = total + config.mention_weight * functional.cross_entropy(tag_logits[said], tags[said])
+        if said.any():
+            total = total + config.mention_weight * functional.cross_entropy(tag_logits[said], tags[said])
     if sentence_logits.shape[-1]:
         loss = _sentence_loss(sentence_logits, taught.sentence, network.sizes.exclusive)
         total = total + config.sentence_weight * loss

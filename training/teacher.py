@@ -34,6 +34,11 @@ class Lesson:
     target_spans: tuple[tuple[int, int], ...]
     targets: Floats
 
+    def for_other_names(self, length: int) -> "Lesson":
+        """What holds of the sentence whoever is named in it: nothing is said of its `length` tokens."""
+        tags = np.zeros((length, self.tags.shape[1]), dtype=np.float32)
+        return Lesson(tags, self.sentence, (), np.zeros((0, self.targets.shape[1]), dtype=np.float32))
+
 
 def teach(
     texts: Sequence[str], teacher: Predictor, student_tokenizer: SentenceTokenizer

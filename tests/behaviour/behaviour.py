@@ -1,9 +1,11 @@
 """What a behavioural case demands of the labels of its sentences; see README.md for the form of a case."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from model.codebook import Codebook
@@ -12,12 +14,52 @@ from model.records import Sentence
 from model.spans import Span
 
 CASES = Path(__file__).parent / "cases.yaml"
+NAMES = Path(__file__).parents[2] / "data/names.yaml"
+NEW_NAMES = Path(__file__).parent / "renames.yaml"
 
 
 def load_cases() -> list[dict[str, Any]]:
     """Every case, with the capability that it belongs to."""
     groups = yaml.safe_load(CASES.read_text(encoding="utf-8"))
     return [case | {"capability": group["capability"]} for group in groups for case in group["cases"]]
+
+
+def case_texts() -> list[str]:
+    """Every text of every case."""
+    return [text for case in load_cases() for text in case.get("texts", [case.get("text")])]
+
+
+class Renamer:
+    """Gives the countries, people and groups of data/names.yaml names that neither training nor the cases use."""
+
+    def __init__(self) -> None:
+        names = yaml.safe_load(NAMES.read_text(encoding="utf-8"))
+        keep = dict.fromkeys(names.pop("keep"))
+        self.new: dict[str, list[list[str]]] = yaml.safe_load(NEW_NAMES.read_text(encoding="utf-8"))
+        # Each known form's set, row and place in the row.
+        self.places = keep | {
+            form: (kind, row, place)
+            for kind, rows in names.items()
+            for row, forms in enumerate(rows)
+            for place, form in enumerate(forms)
+        }
+        forms = sorted(self.places, key=len, reverse=True)
+        self._pattern = re.compile(r"(?<![\w-])(?:" + "|".join(map(re.escape, forms)) + r")(?!\w)")
+
+    def __call__(self, text: str, generator: np.random.Generator) -> str:
+        """Rename every known name, the same way throughout the text and no two alike."""
+        order = {kind: generator.permutation(len(rows)).tolist() for kind, rows in self.new.items()}
+        chosen: dict[tuple[str, int], int] = {}
+
+        def new(found: re.Match[str]) -> str:
+            if not (known := self.places[found.group()]):
+                return found.group()
+            kind, row, place = known
+            if (kind, row) not in chosen:
+                chosen[kind, row] = order[kind].pop()
+            return self.new[kind][chosen[kind, row]][place]
+
+        return self._pattern.sub(new, text)
 
 
 def failures(

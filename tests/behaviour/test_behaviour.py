@@ -3,12 +3,14 @@
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from model.artifact import find_artifact, load_artifact
 from model.engine import Engine
-from tests.behaviour.behaviour import failures, load_cases
+from model.records import Sentence
+from tests.behaviour.behaviour import Renamer, case_texts, failures, labels_of, load_cases
 
 # Cases that the shipped weights fail. Strict: one that passes must leave the list.
 KNOWN = yaml.safe_load((Path(__file__).parent / "known_failures.yaml").read_text(encoding="utf-8")) or []
@@ -39,3 +41,21 @@ def test_there_are_enough_cases_of_every_kind():
     assert kinds["minimum"] >= 100
     assert kinds["invariance"] >= 40
     assert kinds["direction"] >= 30
+
+
+def test_renaming_actors_changes_no_label_of_the_sentence(engine):
+    # Names that training never swapped in; three drawings of each text that holds a known name.
+    generator, renamer = np.random.default_rng(11), Renamer()
+    pairs = [(text, renamer(text, generator)) for text in case_texts() for _ in range(3)]
+    pairs = [(before, after) for before, after in pairs if before != after]
+    assert len(pairs) >= 300
+    labels = [
+        labels_of(prediction, engine.artifact.codebook)
+        for prediction in engine([Sentence(str(n), text) for n, text in enumerate(t for pair in pairs for t in pair)])
+    ]
+    changed = [
+        (pair, before, after)
+        for pair, before, after in zip(pairs, labels[::2], labels[1::2], strict=True)
+        if before != after
+    ]
+    assert len(changed) <= 0.02 * len(pairs), (len(changed), len(pairs), changed[:5])

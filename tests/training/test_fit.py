@@ -173,3 +173,11 @@ def test_a_batch_that_the_teacher_does_not_know_costs_what_it_costs_without_one(
         alone = losses(network, collate(rows), tiny_config, weights)
         beside = losses(network, collate(rows, lessons), tiny_config, weights)
     assert torch.equal(alone, beside)
+
+
+def test_a_renamed_sentence_keeps_what_the_teacher_says_of_the_sentence_alone(tokenizer, tiny_codebook):
+    [lesson] = teach(["The kale was delicious."], Sure(tokenizer, tiny_codebook, 0.8), tokenizer).values()
+    other = lesson.for_other_names(5)
+    assert other.sentence == pytest.approx([0.8] * 4)
+    assert other.tags.tolist() == [[0.0] * 7] * 5
+    assert (other.target_spans, other.targets.shape) == ((), (0, 3))
