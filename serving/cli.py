@@ -132,6 +132,7 @@ newsframe evaluate gold.jsonl --out evaluation   # metrics.json, predictions.jso
 newsframe evaluate --part dev --baselines --by source
 newsframe evaluate gold.jsonl --against build/other        # is the difference more than luck?
 newsframe evaluate gold.jsonl --predictions theirs.jsonl   # another system, by the same rules
+newsframe evaluate dev.jsonl --sources sources.yaml        # a test file in the form of a corpus
 newsframe evaluate gold.jsonl --json --fail-under AXIS.macro_f1=0.85 --fail-above calibration.AXIS.ece=0.05
 """)  # fmt: skip
 @click.argument("gold", type=_PATH, required=False)
@@ -143,6 +144,10 @@ newsframe evaluate gold.jsonl --json --fail-under AXIS.macro_f1=0.85 --fail-abov
 @option(
     "--corpora", type=_PATH, default=Path("../shared/corpora"), show_default=True,
     help="Folder of the public corpora, for --part and --baselines.",
+)  # fmt: skip
+@option(
+    "--sources", type=_PATH, metavar="FILE",
+    help="Read GOLD in the form of the corpus that this sources.yaml describes.",
 )  # fmt: skip
 @option("--predictions", type=_PATH, help="Score this file of labelled sentences, joined by id; no model is run.")
 @option("--codebook", type=_PATH, help="With --predictions: their codebook, instead of the model's.")
@@ -170,6 +175,8 @@ def evaluate(
     """
     if (settings["gold"] is None) == (settings["part"] is None):
         raise click.UsageError("Give either a file of gold records or --part.")
+    if settings["sources"] and settings["part"]:
+        raise click.UsageError("--sources goes with a file.")
     if settings["codebook"] and not settings["predictions"]:
         raise click.UsageError("--codebook goes with --predictions: a model brings its own.")
     gates = [_gate("--fail-under", text) for text in fail_under] + [_gate("--fail-above", text) for text in fail_above]
@@ -221,33 +228,49 @@ def _hold_gates(gates: list[tuple[str, str, float]], everything: dict[str, Any])
 @main.command(cls=Examples, epilog="""
 newsframe train --corpora ../shared/corpora --out build/release
 newsframe train --codebook mine.yaml --data mine.jsonl --out build/mine
+newsframe train --codebook R/codebook.yaml --sources R/sources.yaml --config R/config.toml --out build/benchmark
+newsframe train --teacher build/teacher --teacher-encoder all-mpnet-base-v2 --out build/release
 """)  # fmt: skip
 @option(
-    "--config", type=_PATH, default=Path(__file__).parent.parent / "training/config.toml",
-    show_default="training/config.toml of the project", help="The configuration.",
+    "--config", type=_PATH, show_default="training/config.toml; under 500 sentences of --data training/few.toml",
+    help="The configuration; keys it leaves out are the default's.",
 )  # fmt: skip
 @option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="A value that wins over the configuration's.")
 @option(
     "--corpora", type=_PATH, default=Path("../shared/corpora"), show_default=True, help="Folder of the public corpora."
 )
-@option("--codebook", type=_PATH, help="Your own codebook; needs --data.")
-@option("--data", type=_PATH, help="Your own gold records, one JSON object a line.")
+@option("--codebook", type=_PATH, help="Your own codebook; needs --data or --sources.")
+@option("--data", type=_PATH, help="Your own gold records, one JSON object a line; needs --codebook.")
+@option("--sources", type=_PATH, metavar="FILE", help="A sources.yaml of your own, instead of --data.")
+@option(
+    "--start", metavar="FOLDER|none",
+    help="Trained weights whose encoder the run starts from. By default, your own codebook starts from the shipped "
+    "weights, if they stand on the same base encoder, and the project's from the base encoder.",
+)  # fmt: skip
+@option("--teacher", type=_PATH, metavar="FOLDER", help="Trained weights of a larger model under the same codebook.")
+@option("--teacher-encoder", type=_PATH, metavar="FOLDER", help="The base encoder of the teacher.")
+@option(
+    "--weights", type=_PATH, metavar="FILE",
+    help="The …-float.safetensors that an earlier run left: pack, calibrate and measure it anew, without training.",
+)  # fmt: skip
 @option("--out", type=_PATH, default=Path("build/release"), show_default=True, help="Folder for the trained weights.")
 @click.option("--encoder", type=_PATH, envvar="NEWSFRAME_ENCODER", show_envvar=True, help="Folder of the base encoder.")
 @refusals
-def train(
-    config: Path, overrides: tuple[str, ...], corpora: Path, codebook: Path | None, data: Path | None, out: Path,
-    encoder: Path | None,
-) -> int:  # fmt: skip
+def train(**settings: Any) -> int:
     """Fine-tune a model: the project's own, or one for your codebook.
 
     Splits by article, stops early on the development split, packs and calibrates, and writes weights with a manifest.
+    With few sentences none are held out: cross-validation calibrates and measures.
     """
-    from training.project import train_from_command_line
-
-    if (codebook is None) != (data is None):
+    if settings["data"] and settings["sources"]:
+        raise click.UsageError("Give --data or --sources, not both.")
+    if bool(settings["codebook"]) != bool(settings["data"]) and not settings["sources"]:
         raise click.UsageError("Give --codebook and --data together.")
-    train_from_command_line(config, overrides, corpora, codebook, data, out, encoder)
+    if settings["teacher_encoder"] and not settings["teacher"]:
+        raise click.UsageError("--teacher-encoder goes with --teacher.")
+    from training.project import TrainOptions, train_from_command_line
+
+    train_from_command_line(TrainOptions(**settings))
     return DONE
 
 

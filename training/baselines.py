@@ -1,8 +1,9 @@
-"""Baselines that a model must beat: the majority, and a list of keywords."""
+"""Baselines that a model must beat: the majority, a list of keywords, and classifiers of whole sentences."""
 
+import dataclasses
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -11,6 +12,11 @@ from model.codebook import Codebook
 from model.predictions import Mention, Prediction, RecordNames, Scored, TargetLabel
 from model.records import GoldSentence, Sentence
 from model.spans import Span
+from training.scored_axes import SPANS, TARGETS, ScoredAxis, scored_axes
+from training.text_classifiers import TextClassifier
+
+# What stands around a target in the text that a classifier sees.
+TARGET_MARKS = ("targetbegins", "targetends")
 
 
 class MajorityBaseline:
@@ -78,6 +84,70 @@ class KeywordBaseline:
             if not any(span.overlaps(other) for other, _ in kept):
                 kept.append((span, label))
         return sorted(kept)
+
+
+class ClassifierBaseline:
+    """One classifier of texts for each axis: of the sentence, or of the sentence with one target marked.
+
+    It finds no mentions; the axis derived from them has a classifier of its own.
+    """
+
+    def __init__(
+        self, train: Sequence[GoldSentence], codebook: Codebook, make_classifier: Callable[[], TextClassifier]
+    ) -> None:
+        """Fit a classifier for every axis that the training sentences are annotated for."""
+        self.codebook = codebook
+        self._fitted: dict[str, TextClassifier] = {}
+        self._axes = {axis.name: axis for axis in scored_axes(codebook) if axis.form != SPANS}
+        for axis in self._axes.values():
+            rows = [row for s in train if axis.is_annotated(s) for row in _rows(axis, s)]
+            if rows:
+                self._fitted[axis.name] = make_classifier()
+                texts, labels = zip(*rows, strict=True)
+                self._fitted[axis.name].fit(texts, labels, axis.labels, axis.single)
+
+    def __call__(self, sentences: Sequence[Sentence]) -> list[Prediction]:
+        """Predict for sentences, in order."""
+        said = {
+            name: self._fitted[name].predict([s.text for s in sentences])
+            for name, axis in self._axes.items()
+            if name in self._fitted and axis.form != TARGETS
+        }
+        marked = [_marked(s.text, span) for s in sentences for _, span in s.targets]
+        target = next((name for name in self._fitted if self._axes[name].form == TARGETS), None)
+        found = iter(self._fitted[target].predict(marked) if target and marked else [frozenset([""])] * len(marked))
+        return [
+            self._prediction(s, {name: held[n] for name, held in said.items()}, found) for n, s in enumerate(sentences)
+        ]
+
+    def _prediction(
+        self, sentence: Sentence, said: Mapping[str, frozenset[str]], targets: Iterator[frozenset[str]]
+    ) -> Prediction:
+        def held(name: str) -> tuple[str, ...]:
+            return tuple(label for label in self._axes[name].labels if label in said.get(name, ()))
+
+        labels = {axis.name: held(axis.name) for axis in self.codebook.sentence_axes}
+        made = _prediction(self.codebook, [], labels, sentence, "")
+        derived = next((name for name, axis in self._axes.items() if axis.derived), None)
+        return dataclasses.replace(
+            made,
+            summary=held(derived) if derived else (),
+            targets=tuple(dataclasses.replace(t, label=next(iter(next(targets)))) for t in made.targets),
+        )
+
+
+def _rows(axis: ScoredAxis, sentence: GoldSentence) -> list[tuple[str, frozenset[str]]]:
+    """The texts that a classifier learns an axis from, each with its labels."""
+    if axis.form == TARGETS:
+        return [(_marked(sentence.text, t.span), frozenset([t.label])) for t in sentence.targets or ()]
+    if axis.derived:
+        return [(sentence.text, frozenset(m.label for m in sentence.mentions or ()) & set(axis.labels))]
+    return [(sentence.text, sentence.labels[axis.name])]
+
+
+def _marked(text: str, span: Span) -> str:
+    first, last = TARGET_MARKS
+    return f"{text[: span.start]} {first} {span.of(text)} {last} {text[span.end :]}"
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

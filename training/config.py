@@ -33,6 +33,9 @@ class TrainingConfig:
         targets_per_epoch: Sentences drawn each epoch from the corpora annotated for targets alone.
         swap_names: Share of sentences whose names are swapped for others in each epoch.
         average_last: Last epochs whose weights are averaged, and kept if dev is no worse for it; 0 turns it off.
+        warm_up_steps: Steps of contrastive warm-up of the encoder before the heads are trained; 0 turns it off.
+        warm_up_rate: Learning rate of the warm-up, at its peak.
+        head_start: Whether the sentence head begins with a logistic regression on the examples.
         min_steps: Steps that a run takes at least; few sentences get more epochs for it.
         folds, folds_below: With fewer annotated sentences than `folds_below`, none are held out: calibration and
             development scores come from `folds` networks, each asked of the fold that it has not seen.
@@ -67,6 +70,9 @@ class TrainingConfig:
     targets_per_epoch: int
     swap_names: float
     average_last: int
+    warm_up_steps: int
+    warm_up_rate: float
+    head_start: bool
     min_steps: int
     folds: int
     folds_below: int

@@ -27,6 +27,7 @@ from training.reliability import calibration
 from training.saved_predictions import load_predictions, predictions_of, saved_record
 from training.scored_axes import ScoredAxis, scored_axes
 from training.slices import check_field, slices
+from training.sources import load_rows
 
 METRICS, PREDICTIONS, REPORT = "metrics.json", "predictions.jsonl", "report.html"
 
@@ -38,6 +39,7 @@ class EvaluationOptions:
     Attributes:
         gold: A file of gold records, or None for `part`.
         part: A part of the project's own data.
+        sources: A file of sources with one corpus in whose form `gold` stands; None for gold records.
         corpora: Folder of the public corpora, for `part` and `baselines`.
         model, encoder: As in `find_artifact`; with `predictions` the model gives the codebook alone.
         predictions: A file of predictions to score instead of running a model.
@@ -53,6 +55,7 @@ class EvaluationOptions:
 
     gold: Path | None = None
     part: str | None = None
+    sources: Path | None = None
     corpora: Path | None = None
     model: Path | None = None
     encoder: Path | None = None
@@ -239,10 +242,16 @@ def _load_gold(
     """The gold sentences, and what gives the project's training sentences if they are needed."""
 
     def train() -> Sequence[GoldSentence]:
-        from training.project import project_split
+        from training.project import load_listed_sources, project_split
+
+        if options.sources:
+            loaded = load_listed_sources(options.sources, options.sources.parent, options.corpora, codebook)
+            return [sentence for item in loaded for sentence in item.gold]
 
         return project_split(options.corpora, codebook).train
 
+    if options.gold and options.sources:
+        return load_rows(options.gold, options.sources, codebook), train
     if options.gold:
         return load_gold(options.gold, codebook), train
     # The project's own data comes with all that training needs, torch too; gold from a file does without.

@@ -20,8 +20,10 @@ from model.predictor import Predictor
 from model.records import GoldSentence
 from model.tokenization import SentenceTokenizer
 from training.config import TrainingConfig
+from training.contrastive import contrastive_warm_up
 from training.evaluation import evaluate_predictor, headline
 from training.features import featurize
+from training.head_start import fit_sentence_head
 from training.loop import Step, train_steps
 from training.swaps import NameSwapper
 from training.teacher import Lesson, teach
@@ -91,6 +93,7 @@ class Fitter:
             log.append({"score": round(found, 4), "dev": scores})
             return found
 
+        self._start(network, train)
         lessons = teach([s.text for s in train], self.teacher, self.tokenizer) if self.teacher else {}
         for step in train_steps(network, self._epoch_data(train, lessons), score, config, lessons):
             self.report(step)
@@ -113,6 +116,28 @@ class Fitter:
         network.load_state_dict(chosen)
         network.eval()
         return log
+
+    def _start(self, network: Network, train: Sequence[GoldSentence]) -> None:
+        """Give encoder and sentence head what few examples can give them before the heads are trained."""
+        config = self.config
+        if not self.codebook.sentence_labels or not (config.warm_up_steps or config.head_start):
+            return
+        rows = featurize([s for s in train if s.labels], self.tokenizer, self.codebook)
+        if not len(rows):
+            return
+        ids, labels = rows["input_ids"], torch.tensor(rows["sentence_labels"])
+        contrastive_warm_up(
+            network,
+            ids,
+            labels,
+            config.warm_up_steps,
+            config.warm_up_rate,
+            config.batch_size,
+            config.seed,
+            config.bfloat16,
+        )
+        if config.head_start:
+            fit_sentence_head(network, ids, labels)
 
     def out_of_fold(
         self, make_network: Callable[[], Network], sentences: Sequence[GoldSentence]

@@ -1,19 +1,23 @@
 """The project's own data and runs: what stands behind `newsframe train` and `newsframe evaluate --part`."""
 
+import json
 import tomllib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from model import weights
 from model.codebook import Codebook, load_codebook
+from model.encoder_files import sha256_of
 from model.errors import ConfigError
 from model.predictions import Prediction
 from model.records import GoldSentence, Sentence
 from training.baselines import KeywordBaseline, MajorityBaseline
-from training.config import load_config
+from training.config import TrainingConfig, load_config
 from training.loop import Step
 from training.sources import TRAIN, LoadedSource, Source, load_source, load_sources
 from training.splits import Split, split_sources
@@ -22,12 +26,26 @@ ROOT = Path(__file__).resolve().parent.parent
 CODEBOOK, SOURCES, NAMES = ROOT / "data/codebook.yaml", ROOT / "data/sources.yaml", ROOT / "data/names.yaml"
 FUNCTION_WORDS = ROOT / "data/function_words.txt"
 KEYWORDS, CONFIG = ROOT / "data/keywords.yaml", ROOT / "training/config.toml"
+FEW = ROOT / "training/few.toml"
+FEW_BELOW = 500  # annotated sentences; with more, the usual training is better than the one for few examples
+# Entry of a manifest: benchmark sources behind weights that are therefore not to be given away.
+HELD_BACK = "not_to_be_given_away"
+NONE = "none"
 
 
 def load_project_sources(corpora: Path | None, codebook: Codebook) -> list[LoadedSource]:
     """Load every source of the project, and say on stderr what is missing."""
+    return load_listed_sources(SOURCES, ROOT, corpora, codebook)
+
+
+def load_listed_sources(path: Path, root: Path, corpora: Path | None, codebook: Codebook) -> list[LoadedSource]:
+    """Load every source that a file lists, and say on stderr what is missing.
+
+    Args:
+        root: Folder that the sources' own files are relative to.
+    """
     console = Console(stderr=True)
-    loaded = [load_source(source, ROOT, corpora, codebook) for source in load_sources(SOURCES)]
+    loaded = [load_source(source, root, corpora, codebook) for source in load_sources(path)]
     for item in loaded:
         if item.missing:
             console.print(f"{item.source.name}: left out: {item.missing}", style="yellow", highlight=False)
@@ -68,46 +86,68 @@ def baseline_predictors(
     return {"majority": majority, "keywords": KeywordBaseline(KEYWORDS, majority)}
 
 
-def train_from_command_line(
-    config_file: Path,
-    overrides: Sequence[str],
-    corpora: Path,
-    codebook_file: Path | None,
-    data: Path | None,
-    out: Path,
-    encoder: Path | None,
-) -> dict[str, Any]:
-    """Train with progress on stderr; see `training.run.train`.
+@dataclass(frozen=True)
+class TrainOptions:
+    """The options of `newsframe train`.
 
-    Args:
-        overrides: `KEY=VALUE`, the value as TOML.
-        codebook_file, data: A user's own codebook and gold records, or None for the project's.
+    Attributes:
+        config: The configuration; keys that it leaves out are the project's. Without it, the project's, or that for few
+            examples where `data` has fewer than `FEW_BELOW` annotated sentences.
+        overrides: `KEY=VALUE`, the value as TOML; they win over the configuration.
+        codebook: A user's own codebook, or None for the project's.
+        data: Gold records to train on, or None for `sources` or the project's own.
+        sources: A file of sources to train on; their files are relative to it.
+        start: Folder of trained weights whose encoder the run starts from, or `none`. Without it, a user's codebook
+            starts from the shipped weights, whose encoder has read news, and the project's own from the base encoder.
+        teacher: Folder of trained weights of a larger model under the same codebook.
+        teacher_encoder: Folder of the teacher's base encoder, where it is not installed.
+        weights: Weights before packing that an earlier run left: packed, calibrated and measured anew, not trained.
     """
+
+    corpora: Path
+    out: Path
+    config: Path | None = None
+    overrides: Sequence[str] = ()
+    codebook: Path | None = None
+    data: Path | None = None
+    sources: Path | None = None
+    encoder: Path | None = None
+    start: str | None = None
+    teacher: Path | None = None
+    teacher_encoder: Path | None = None
+    weights: Path | None = None
+
+
+def train_from_command_line(options: TrainOptions) -> dict[str, Any]:
+    """Train with progress on stderr; see `training.run.train`."""
     from training.run import Job, train
     from training.swaps import NameSwapper
+    from training.trained import load_teacher
 
-    config = load_config(config_file, dict(_override(text) for text in overrides))
-    codebook = load_codebook(codebook_file or CODEBOOK)
-    if data:
-        own = Source(
-            name=data.stem, role=TRAIN, licence="the user's own", annotators="the user", file=str(data.resolve())
-        )
-        sources = [load_source(own, ROOT, None, codebook)]
-    else:
-        sources = load_project_sources(corpora, codebook)
+    codebook = load_codebook(options.codebook or CODEBOOK)
+    sources = _sources(options, codebook)
+    config_file = options.config or _configuration(options, sources)
+    config = load_run_config(config_file, dict(_override(text) for text in options.overrides))
+    start = _start(options, config)
+    words = read_words(FUNCTION_WORDS)
     job = Job(
         name=codebook.name,
         version=_version(),
         config=config,
         codebook=codebook,
         sources=sources,
-        out=out,
+        out=options.out,
         # The project's names say nothing of a user's own codebook.
-        swapper=None if data else NameSwapper(NAMES),
-        function_words=read_words(FUNCTION_WORDS),
-        encoder=encoder,
+        swapper=None if options.codebook else NameSwapper(NAMES),
+        function_words=words,
+        encoder=options.encoder,
+        start=start,
+        teacher=load_teacher(options.teacher, options.teacher_encoder, codebook, words) if options.teacher else None,
+        weights=options.weights,
+        origin={role: _origin(folder) for role, folder in (("start", start), ("teacher", options.teacher)) if folder},
     )
     console = Console(stderr=True)
+    console.print(f"configuration: {config_file}", highlight=False)
     with Progress(
         TextColumn("epoch {task.fields[epoch]}"), BarColumn(), MofNCompleteColumn(),
         TextColumn("loss {task.fields[loss]:.3f}"), TimeRemainingColumn(), console=console,
@@ -122,9 +162,78 @@ def train_from_command_line(
 
         manifest = train(job, report)
     console.print(
-        f"weights at {out}; parity with torch {manifest['parity']['max_probability_difference']:.1e}", highlight=False
+        f"weights at {job.out}; parity with torch {manifest['parity']['max_probability_difference']:.1e}",
+        highlight=False,
     )
+    if held_back := _held_back(job.sources, (start, options.teacher)):
+        manifest[HELD_BACK] = held_back
+        (job.out / weights.MANIFEST).write_text(
+            json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
+        console.print(f"not to be given away: {', '.join(held_back)}", style="yellow", highlight=False)
     return manifest
+
+
+def load_run_config(path: Path, overrides: dict[str, Any] | None = None) -> TrainingConfig:
+    """Read the configuration of a run; keys that it leaves out are as in training/config.toml."""
+    try:
+        own = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError):
+        own = {}  # `load_config` says what is wrong
+    left_out = {key: value for key, value in load_config(CONFIG).to_dict().items() if key not in own}
+    return load_config(path, left_out | (overrides or {}))
+
+
+def _sources(options: TrainOptions, codebook: Codebook) -> list[LoadedSource]:
+    if options.sources:
+        return load_listed_sources(options.sources, options.sources.parent, options.corpora, codebook)
+    if not options.data:
+        return load_project_sources(options.corpora, codebook)
+    file = str(options.data.resolve())
+    own = Source(name=options.data.stem, role=TRAIN, licence="the user's own", annotators="the user", file=file)
+    return [load_source(own, ROOT, None, codebook)]
+
+
+def _configuration(options: TrainOptions, sources: Sequence[LoadedSource]) -> Path:
+    annotated = sum(not sentence.has_targets_alone for item in sources for sentence in item.gold)
+    return FEW if options.data and annotated < FEW_BELOW else CONFIG
+
+
+def _start(options: TrainOptions, config: TrainingConfig) -> Path | None:
+    """The trained weights to start from: those of the options, else those that fit."""
+    if options.start == NONE or (options.start is None and not options.codebook):
+        return None
+    folder = Path(options.start or weights.RELEASE)
+    if not options.start and not (folder / weights.MANIFEST).is_file():
+        return None
+    found = weights.load_release(folder).encoder
+    if found.sha256 == config.encoder.sha256:
+        return folder
+    if not options.start:  # nobody asked for it, and another encoder has nothing to start from
+        return None
+    raise ConfigError(
+        f"--start {folder}: expected weights on the base encoder {config.encoder.name}, but found {found.name}. "
+        f"Name others, or '{NONE}'."
+    )
+
+
+def _origin(folder: Path) -> dict[str, Any]:
+    """What a manifest says of other weights that went into a model."""
+    manifest = weights.load_release(folder).manifest
+    return {
+        "name": manifest["name"],
+        "version": manifest["version"],
+        "encoder": manifest["encoder"]["name"],
+        "manifest_sha256": sha256_of(folder / weights.MANIFEST),
+        "trained_on": manifest["data"]["train"],
+    }
+
+
+def _held_back(sources: Sequence[LoadedSource], folders: Sequence[Path | None]) -> list[str]:
+    """Names of what forbids that the weights are given away: benchmark sources, here or behind other weights."""
+    behind = (weights.load_release(folder).manifest.get(HELD_BACK, ()) for folder in folders if folder)
+    own = [item.source.name for item in sources if item.source.benchmark and item.gold]
+    return sorted({*own, *(name for names in behind for name in names)})
 
 
 def read_words(path: Path) -> list[str]:

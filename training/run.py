@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,8 +36,10 @@ from training.sources import TRAIN, LoadedSource
 from training.splits import Split, label_counts, shared_sentences, split_sources
 from training.swaps import NameSwapper
 from training.torch_predictor import TorchPredictor
+from training.trained import load_weights, start_from
 
 LOG = "log.jsonl"
+_FLOAT = "-float.safetensors"
 # The engine must repeat the torch model's probabilities this closely.
 PARITY = 1e-4
 
@@ -54,6 +56,9 @@ class Job:
         encoder: A folder with the base encoder, where it is not installed.
         start: Trained weights whose encoder to start from, or None to start from the base encoder.
         teacher: A larger model under the same codebook to learn from beside the gold, or None.
+        weights: Weights before packing that an earlier run left (`float_weights_file`): they are packed, calibrated and
+            measured anew, on gold that was mended since, and nothing is trained.
+        origin: What the manifest says of `start` and `teacher`.
         out: Folder of the release to write.
     """
 
@@ -68,6 +73,8 @@ class Job:
     encoder: Path | None = None
     start: Path | None = None
     teacher: Predictor | None = None
+    weights: Path | None = None
+    origin: Mapping[str, Any] | None = None
 
 
 def train(job: Job, report: Callable[[Step], None]) -> dict[str, Any]:
@@ -92,12 +99,17 @@ def train(job: Job, report: Callable[[Step], None]) -> dict[str, Any]:
         make_deterministic(config)
         network = load_network(encoder_folder, codebook, config.dropout, tokenizer.ids_of(job.function_words))
         if job.start:
-            _start_from(network, weights.load_release(job.start), encoder_folder)
+            start_from(network, weights.load_release(job.start), encoder_folder)
         return network
 
     crossed = None if split.dev else _cross_validate(fitter, new_network, split.train)
     network = new_network()
-    log = fitter.fit(network, split.train, split.dev)
+    if job.weights:
+        load_weights(network, load_file(job.weights))
+        network.eval()
+        log = _log_beside(job.weights)
+    else:
+        log = fitter.fit(network, split.train, split.dev)
 
     job.out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=job.out.parent, prefix=".training-") as staging:
@@ -194,35 +206,19 @@ def _cross_validate(fitter: Fitter, new_network: Callable[[], Network], gold: li
     return _Crossed(calibration, evaluate_predictions(gold, predictions, fitter.codebook))
 
 
-def _start_from(network: Network, release: weights.Release, encoder_folder: Path) -> None:
-    """Give the network the encoder of trained weights; its heads stay new.
-
-    Raises:
-        WeightsError: The weights belong to another base encoder.
-    """
-    tensors = weights.unpack_weights(release, encoder_folder)
-    ours = {name: tensor for name, tensor in tensors.items() if name.startswith("encoder.")}
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            if name in ours:
-                parameter.copy_(torch.from_numpy(ours[name]))
-
-
 def float_weights_file(release: Path) -> Path:
     """Where a run puts the weights before packing: beside the release, and no part of it."""
-    return release.with_name(f"{release.name}-float.safetensors")
+    return release.with_name(release.name + _FLOAT)
 
 
 def _nonempty_weights(network: Network) -> dict[str, Floats]:
     return {name: tensor for name, tensor in network_weights(network).items() if tensor.size}
 
 
-def load_weights(network: Network, tensors: dict[str, Floats]) -> None:
-    """Put weights into a network, by the names of its parameters."""
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            if parameter.numel():
-                parameter.copy_(torch.from_numpy(tensors[name]))
+def _log_beside(float_weights: Path) -> Log:
+    """The log of the run that left these weights; nothing if its release is gone."""
+    file = float_weights.with_name(float_weights.name.removesuffix(_FLOAT)) / LOG
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
 
 
 def _calibrate(
@@ -259,6 +255,7 @@ def _manifest(job: Job, split: Split, calibration: Calibration) -> dict[str, Any
         "codebook": {"name": job.codebook.name, "version": job.codebook.version, "sha256": job.codebook.sha256},
         "packing": {"bits": job.config.bits, "group": job.config.group},
         "config": job.config.to_dict(),
+        "origin": dict(job.origin or {}),
         "data": {
             "sources": [_source_entry(item) for item in job.sources],
             "train": len(split.train),

@@ -1,37 +1,38 @@
 """Where gold comes from: the sources of data/sources.yaml, with their licences.
 
 The project keeps annotations of public corpora as stand-off records (ids, labels, offsets); their texts are read
-from a folder of corpora. A source whose texts are not at hand is left out, and said so.
+from a folder of corpora. A corpus with labels of its own, one a row, is read by the names of its fields. A source
+whose texts are not at hand is left out, and said so.
 """
 
 import dataclasses
 import hashlib
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from model.codebook import Codebook
+from model.codebook import MENTION, TARGET, Axis, Codebook
 from model.errors import ConfigError, RecordError
-from model.jsonl import read_file
-from model.records import GoldSentence, LabelledSpan, gold_sentence, load_gold
-from model.spans import Span
+from model.jsonl import Line, read_file
+from model.records import GoldSentence, find_target, gold_sentence, load_gold
 
 TRAIN, TRANSFER = "train", "transfer"
 ROLES = (TRAIN, TRANSFER)
 DEV, TEST = "dev", "test"
 PARTS = (TRAIN, DEV, TEST)
+# Keys of a file of sources, in the order in which they are read.
+LISTS = ("annotations", "target_corpora", "corpora")
 # Licences under which a sentence may train weights that are given away.
 TRAINING_LICENCES = ("Apache-2.0", "CC BY 4.0", "MIT", "quotation of published articles")
 
 
 @dataclass(frozen=True)
 class Source:
-    """One entry of data/sources.yaml.
+    """One entry of a file of sources, such as data/sources.yaml.
 
     Attributes:
         file: Gold records, or a folder of them, or stand-off records where `corpus` is given.
@@ -40,7 +41,12 @@ class Source:
         id_pattern: Regular expression whose first group is the document's id within `id_field`.
         article_pattern: Regular expression whose first group is the article's id within the document's.
         drop: Patterns taken out of a text before offsets are counted.
-        axis, labels: For a corpus of targets: its axis, and its polarity values as labels.
+        axis: For a corpus with labels of its own, one a row: the axis that they belong to.
+        labels: What its values are called in the codebook; where it is empty, the same.
+        label_field: Field of a row that holds its label, or a list of labels.
+        start_field, end_field: Fields of a row that hold the span of its target, on a target axis.
+        benchmark: Whether it trains models for comparison alone; then its licence may be any, and no weights that it
+            trained are to be given away.
         fixed_part: The part that all of its articles belong to, instead of a split, as long as there are others.
         article_field: Field of a record that names its article, where it is not `article`.
     """
@@ -62,6 +68,10 @@ class Source:
     article_field: str = "article"
     axis: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    label_field: str = "polarity"
+    start_field: str = "from"
+    end_field: str = "to"
+    benchmark: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,37 +85,41 @@ class LoadedSource:
 
 
 def load_sources(path: Path) -> list[Source]:
-    """Read data/sources.yaml.
+    """Read a file of sources.
 
     Raises:
-        ConfigError: A field is unknown or missing, or a source may not train.
+        ConfigError: The file cannot be read, a field is unknown or missing, or a source may not train.
     """
-    data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        found = error.strerror if isinstance(error, OSError) else getattr(error, "problem", error)
+        raise ConfigError(f"{path}: expected a YAML file of sources, but found: {found}. Check it.") from None
+    if not isinstance(data, dict) or not data or not set(data) <= set(LISTS):
+        found = sorted(map(str, data)) if isinstance(data, dict) else type(data).__name__
+        raise ConfigError(f"{path}: expected lists of sources under {list(LISTS)}, but found {found}. Rename them.")
+    return [_source(entry, path) for name in LISTS for entry in data.get(name) or ()]
+
+
+def _source(entry: Mapping[str, Any], path: Path) -> Source:
+    name = entry.get("name", "?")
     known = set(Source.__dataclass_fields__)
-    sources = []
-    for entry in [*data.get("annotations", []), *data.get("target_corpora", [])]:
-        name = entry.get("name", "?")
-        if unknown := set(entry) - known:
-            raise ConfigError(
-                f"{path}: {name}: expected fields {sorted(known)}, but found {sorted(unknown)}. Remove them."
-            )
-        try:
-            source = Source(**{**entry, "drop": tuple(entry.get("drop", ()))})
-        except TypeError as error:
-            raise ConfigError(
-                f"{path}: {name}: expected name, role, licence and annotators, but found: {error}."
-            ) from None
-        if source.fixed_part not in (None, *PARTS):
-            raise ConfigError(f"{path}: {name}: fixed_part: expected one of {PARTS}, but found {source.fixed_part!r}.")
-        if source.role not in ROLES:
-            raise ConfigError(f"{path}: {name}: role: expected one of {list(ROLES)}, but found {source.role!r}.")
-        if source.role == TRAIN and source.licence not in TRAINING_LICENCES:
-            raise ConfigError(
-                f"{path}: {name}: licence: expected one that allows training ({', '.join(TRAINING_LICENCES)}), "
-                f"but found {source.licence!r}. Give it the role '{TRANSFER}', or leave it out."
-            )
-        sources.append(source)
-    return sources
+    if unknown := set(entry) - known:
+        raise ConfigError(f"{path}: {name}: expected fields {sorted(known)}, but found {sorted(unknown)}. Remove them.")
+    try:
+        source = Source(**{**entry, "drop": tuple(entry.get("drop", ()))})
+    except TypeError as error:
+        raise ConfigError(f"{path}: {name}: expected name, role, licence and annotators, but found: {error}.") from None
+    if source.fixed_part not in (None, *PARTS):
+        raise ConfigError(f"{path}: {name}: fixed_part: expected one of {PARTS}, but found {source.fixed_part!r}.")
+    if source.role not in ROLES:
+        raise ConfigError(f"{path}: {name}: role: expected one of {list(ROLES)}, but found {source.role!r}.")
+    if source.role == TRAIN and not source.benchmark and source.licence not in TRAINING_LICENCES:
+        raise ConfigError(
+            f"{path}: {name}: licence: expected one that allows training ({', '.join(TRAINING_LICENCES)}), "
+            f"but found {source.licence!r}. Give it the role '{TRANSFER}' or 'benchmark: true', or leave it out."
+        )
+    return source
 
 
 def load_source(source: Source, root: Path, corpora: Path | None, codebook: Codebook) -> LoadedSource:
@@ -125,7 +139,9 @@ def load_source(source: Source, root: Path, corpora: Path | None, codebook: Code
         reason = f"no texts of {source.corpus} in the corpora folder ({corpora or 'none given'}); see --corpora"
         return LoadedSource(source, [], "", reason)
     if source.file is None:
-        return LoadedSource(source, _load_targets(source, texts, codebook), _sha256(texts))
+        if all(axis.name != source.axis for axis in codebook.axes):
+            return LoadedSource(source, [], "", f"the codebook {codebook.name} has no axis {source.axis!r}")
+        return LoadedSource(source, _join_targets(labelled_rows(source, texts, codebook)), _sha256(texts))
     standoff = root / source.file
     documents = read_documents(source, texts)
     gold, lost = [], []
@@ -174,7 +190,8 @@ def _first_group(pattern: str | None, value: str) -> str:
 def read_documents(source: Source, texts: Path) -> dict[str, str]:
     """Read a corpus as documents: rows of one id are joined in order, white space is folded."""
     parts: dict[str, dict[str, None]] = {}
-    for row in _rows(texts):
+    for line in read_file(texts):
+        row = _fields(line, f"{texts}:{line.number}", source.id_field, source.text_field)
         parts.setdefault(document_id(source, row), {})[str(row[source.text_field])] = None
     return {key: clean(" ".join(rows), source.drop) for key, rows in parts.items()}
 
@@ -209,38 +226,101 @@ def restore(record: Mapping[str, Any], documents: Mapping[str, str], codebook: C
     return restored
 
 
-def _load_targets(source: Source, texts: Path, codebook: Codebook) -> list[GoldSentence]:
-    """Read a corpus that gives a polarity to one target a row; rows of one sentence are joined."""
-    axis = next((axis for axis in codebook.axes if axis.name == source.axis), None)
-    if axis is None:
-        return []
-    rows: dict[tuple[str, str], list[LabelledSpan]] = {}
-    for row in _rows(texts):
-        sentence = str(row[source.text_field])
-        article = article_name(source, document_id(source, row))
-        span = Span(int(row["from"]), int(row["to"]))
-        labelled = LabelledSpan(span, source.labels[str(row["polarity"])])
-        found = rows.setdefault((article, sentence), [])
-        if all(span != other.span for other in found):
-            found.append(labelled)
-    return [
-        GoldSentence(
-            id=f"{source.name}/{hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()[:10]}",
-            text=text,
-            mentions=None,
-            labels={},
-            targets=tuple(targets),
-            article=article,
-            extra={"source": source.name},
+def load_rows(path: Path, sources: Path, codebook: Codebook) -> list[GoldSentence]:
+    """Read a file in the form of the one corpus with labels of its own that a file of sources describes.
+
+    Raises:
+        ConfigError: It describes no such corpus, or several.
+        RecordError: A row cannot be read.
+    """
+    found = [source for source in load_sources(sources) if source.axis]
+    if len(found) != 1:
+        raise ConfigError(
+            f"{sources}: expected one source with an 'axis', whose form {path} has, but found "
+            f"{[source.name for source in found]}. Give a file with that one."
         )
-        for (article, text), targets in rows.items()
-    ]
+    return labelled_rows(found[0], path, codebook)
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            yield json.loads(line)
+def labelled_rows(source: Source, path: Path, codebook: Codebook) -> list[GoldSentence]:
+    """Read a corpus that gives a sentence axis or one target its label, row by row.
+
+    Args:
+        path: The corpus or another file in its form, such as its test part.
+
+    Returns:
+        A sentence for each row, even if rows repeat: what others report counts them all.
+
+    Raises:
+        RecordError: A row cannot be read under the codebook.
+    """
+    axis = next((axis for axis in codebook.axes if axis.name == source.axis), None)
+    if axis is None or axis.kind == MENTION:
+        raise RecordError(
+            f"{source.name}: axis: expected a sentence or target axis of the codebook {codebook.name}, but found "
+            f"{source.axis!r}. Name one."
+        )
+    try:
+        return [_labelled_row(source, axis, line, f"{path}:{line.number}", codebook) for line in read_file(path)]
+    except OSError as error:
+        raise RecordError(
+            f"{path}: expected rows of {source.name}, but found: {error.strerror}. Check the path."
+        ) from None
+
+
+def _labelled_row(source: Source, axis: Axis, line: Line, where: str, codebook: Codebook) -> GoldSentence:
+    spans = (source.start_field, source.end_field) if axis.kind == TARGET else ()
+    row = _fields(line, where, source.id_field, source.text_field, source.label_field, *spans)
+    value, text = row[source.label_field], str(row[source.text_field])
+    values = [str(item) for item in (value if isinstance(value, list) else [value])]
+    labels = [source.labels.get(item, "") if source.labels else item for item in values]
+    if unknown := [item for item, label in zip(values, labels, strict=True) if label not in axis.label_names]:
+        raise RecordError(
+            f"{where}: field {source.label_field!r}: expected a value that stands for one of "
+            f"{sorted(axis.label_names)}, but found {unknown[0]!r}. Add it to the labels of the source."
+        )
+    record = {
+        "id": f"{source.name}/{line.number}",
+        "text": text,
+        "article": article_name(source, document_id(source, row)),
+        "source": source.name,
+    }
+    held: Sequence[object] = labels
+    if spans:
+        start, end = (row[name] for name in spans)
+        words, _ = find_target({"start": start, "end": end}, text, f"{where}: fields {list(spans)}")
+        held = [{"target": words, "start": start, "label": label} for label in labels]
+    sentence = gold_sentence({**record, axis.name: held}, codebook, where)
+    # Under a codebook that asks nothing else, the sentence is annotated whole, and may be held out to choose on.
+    return dataclasses.replace(sentence, mentions=()) if spans and len(codebook.axes) == 1 else sentence
+
+
+def _join_targets(rows: Iterable[GoldSentence]) -> list[GoldSentence]:
+    """Join the rows of one sentence that hold a target each; a span keeps its first label. Other rows stay apart."""
+    joined: dict[tuple[str, ...], GoldSentence] = {}
+    for row in rows:
+        key = (row.id,) if row.targets is None else (row.article, row.text)
+        if key not in joined:
+            digest = hashlib.sha1(row.text.encode(), usedforsecurity=False).hexdigest()[:10]
+            new_id = row.id if row.targets is None else f"{row.extra['source']}/{digest}"
+            joined[key] = dataclasses.replace(row, id=new_id)
+            continue
+        held = joined[key].targets or ()
+        taken = {target.span for target in held}
+        more = tuple(target for target in row.targets or () if target.span not in taken)
+        joined[key] = dataclasses.replace(joined[key], targets=held + more)
+    return list(joined.values())
+
+
+def _fields(line: Line, where: str, *names: str) -> dict[str, Any]:
+    """The row of a corpus, if it has these fields."""
+    if line.record is None:
+        raise RecordError(str(line.problem))
+    if missing := [name for name in names if name not in line.record]:
+        raise RecordError(
+            f"{where}: expected the fields {list(names)}, but found none of {missing}. Name its own in the source."
+        )
+    return line.record
 
 
 def _sha256(path: Path) -> str:

@@ -27,7 +27,7 @@ from training.features import featurize
 from training.fit import make_deterministic
 from training.loop import train_steps
 from training.project import FUNCTION_WORDS, read_words
-from training.run import LOG, Job, train
+from training.run import LOG, Job, float_weights_file, train
 from training.sources import TRAIN, LoadedSource, Source
 from training.splits import split_sources
 from training.torch_predictor import TorchPredictor
@@ -281,6 +281,24 @@ def test_the_log_has_an_epoch_a_line_with_loss_and_development_scores(tiny_relea
     # The last line tells of the mean of the last epochs.
     assert [line["averaged_epochs"] for line in means] == [tiny_config.average_last]
     assert set(means[0]) == {"averaged_epochs", "score", "dev"}
+
+
+def test_weights_of_an_earlier_run_are_packed_and_calibrated_anew_without_training(
+    tmp_path, tiny_release, tiny_gold, tiny_codebook, tiny_config, tiny_encoder, manifest
+):
+    # The same gold: the same weights, calibration and metrics, and the log of the run that trained them.
+    job = Job(
+        "t", "2", tiny_config, tiny_codebook, [source(tiny_gold)], tmp_path / "again", encoder=tiny_encoder,
+        function_words=read_words(FUNCTION_WORDS), weights=float_weights_file(tiny_release), origin={"teacher": "none"},
+    )  # fmt: skip
+    steps = []
+    again = train(job, steps.append)
+    assert steps == []
+    for key in ("calibration", "metrics"):
+        assert again[key] == manifest[key]
+    for file in (DELTA, LOG):
+        assert (job.out / file).read_bytes() == (tiny_release / file).read_bytes()
+    assert (again["version"], again["origin"]) == ("2", {"teacher": "none"})
 
 
 @pytest.mark.parametrize("there_is_data", [True, False])

@@ -48,7 +48,7 @@ def test_a_source_that_may_not_train_is_refused(tmp_path, licence):
         tmp_path,
         ENTRY | {"licence": licence},
         "licence: expected one that allows training (Apache-2.0, CC BY 4.0, MIT, quotation of published articles), "
-        f"but found {licence!r}. Give it the role 'transfer', or leave it out.",
+        f"but found {licence!r}. Give it the role 'transfer' or 'benchmark: true', or leave it out.",
     )
 
 

@@ -24,8 +24,9 @@ from model.outputs import Floats
 from model.tokenization import SentenceTokenizer
 from training.evaluation import evaluate_predictor, headline
 from training.project import FUNCTION_WORDS, project_split, read_words
-from training.run import float_weights_file, load_weights
+from training.run import float_weights_file
 from training.torch_predictor import TorchPredictor
+from training.trained import load_weights
 
 BITS = (8, 4, 2, 1)
 RANKS = (64, 32, 16, 8)
