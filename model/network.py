@@ -3,6 +3,7 @@
 Imported by training alone; serving runs the exported graph.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,4 +136,6 @@ def load_network(
     encoder = AutoModel.from_pretrained(
         str(encoder_folder), local_files_only=True, add_pooling_layer=False, attn_implementation="eager"
     )
-    return Network(encoder, HeadSizes.for_codebook(codebook), dropout, without_content)
+    with warnings.catch_warnings():  # a head that the codebook does not need has no weights, and torch says so
+        warnings.filterwarnings("ignore", message="Initializing zero-element tensors")
+        return Network(encoder, HeadSizes.for_codebook(codebook), dropout, without_content)

@@ -96,7 +96,7 @@ class Fitter:
         self._start(network, train)
         lessons = teach([s.text for s in train], self.teacher, self.tokenizer) if self.teacher else {}
         for step in train_steps(network, self._epoch_data(train, lessons), score, config, lessons):
-            self.report(step)
+            self.report(step if dev else dataclasses.replace(step, score=None, is_best=False))
             if step.score is None:
                 continue
             log[-1] = {"epoch": step.epoch, "loss": round(step.loss, 4), **log[-1]}

@@ -12,12 +12,14 @@ from model.decoding import Decoder
 from model.network import load_network
 from model.predictor import Predictor
 from model.tokenization import SentenceTokenizer
+from training.evaluation import evaluate_predictor
 from training.features import collate, featurize
 from training.fit import Fitter, assign_folds, make_deterministic
 from training.loop import losses
 from training.run import Job, train
 from training.sources import TRAIN, LoadedSource, Source
 from training.teacher import teach
+from training.torch_predictor import TorchPredictor
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +114,41 @@ def test_an_exclusive_axis_learns_exactly_one_label(
         _, logits, _, _ = network(batch.input_ids, batch.attention_mask)
     wanted = [["start", "finish"].index(next(iter(s.labels["stage"]))) for s in gold]
     assert logits[:, :2].argmax(dim=1).tolist() == wanted
+
+
+# ---- Few examples ----
+
+
+def test_a_head_start_answers_before_the_heads_are_trained(
+    exclusive_codebook, tiny_gold, tiny_encoder, tiny_config, tokenizer
+):
+    gold = [s for s in tiny_gold if len(s.labels.get("stage", ())) == 1]
+    changes = {
+        "head_start": True,
+        "warm_up_steps": 20,
+        "warm_up_rate": 1e-3,
+        "epochs": 1,
+        "learning_rate": 0.0,
+        "head_learning_rate": 0.0,
+    }
+    config = dataclasses.replace(tiny_config, **changes)
+    network = network_for(exclusive_codebook, tiny_encoder, config)
+    Fitter(config, exclusive_codebook, tokenizer, None, lambda step: None).fit(network, gold, [])
+    predictor = TorchPredictor(network, tokenizer, Decoder(exclusive_codebook, Calibration()))
+    results = evaluate_predictor(gold, predictor, exclusive_codebook)
+    assert results["stage"]["macro_f1"] == 1.0
+
+
+def test_without_development_sentences_no_score_is_reported(
+    tiny_gold, tiny_codebook, tiny_encoder, tiny_config, tokenizer
+):
+    steps = []
+    config = dataclasses.replace(tiny_config, epochs=2)
+    Fitter(config, tiny_codebook, tokenizer, None, steps.append).fit(
+        network_for(tiny_codebook, tiny_encoder, config), tiny_gold[:8], []
+    )
+    assert steps
+    assert {step.score for step in steps} == {None}
 
 
 # ---- A teacher ----

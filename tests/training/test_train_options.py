@@ -118,3 +118,20 @@ def test_the_command_learns_from_a_teacher(tmp_path, tiny_release, tiny_encoder,
         assert result.exit_code == 0, result.stderr
         made.append(load_predictor(tmp_path / name, tiny_encoder).network.sentence_head.score.weight.detach().numpy())
     assert not np.array_equal(*made)
+
+
+@pytest.mark.parametrize(
+    ("own", "few_below", "expected"), [(True, 25, "few"), (True, 24, "config"), (False, 25, "config")]
+)
+def test_a_users_few_sentences_take_the_configuration_for_few(
+    options, tiny_codebook, monkeypatch, own, few_below, expected
+):
+    # The tiny gold has 24 sentences.
+    monkeypatch.setattr(project, "FEW_BELOW", few_below)
+    chosen = options(codebook=TINY_CODEBOOK, data=TINY_GOLD)
+    sources = project._sources(chosen, tiny_codebook)
+    assert project._configuration(chosen if own else options(), sources).stem == expected
+
+
+def test_the_configuration_for_few_sentences_holds_keys_of_the_projects():
+    assert load_run_config(project.FEW).head_start

@@ -37,7 +37,7 @@ from training.baselines import ClassifierBaseline
 from training.config import TrainingConfig
 from training.evaluation import Predictor, evaluate_predictor
 from training.fit import Fitter, assign_folds, make_deterministic
-from training.project import CODEBOOK, CONFIG, FUNCTION_WORDS, ROOT, load_part, load_run_config, read_words
+from training.project import CODEBOOK, FEW, FUNCTION_WORDS, ROOT, load_part, load_run_config, read_words
 from training.setfit import SetFitClassifier
 from training.sources import load_source, load_sources
 from training.torch_predictor import TorchPredictor
@@ -230,7 +230,7 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), help="examples a label")
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--setfit-pairs", type=int, default=10_000, help="pairs that SetFit trains on at most")
-    parser.add_argument("--config", type=Path, default=CONFIG)
+    parser.add_argument("--config", type=Path, default=FEW)
     parser.add_argument("--encoder", type=Path, help="folder of the base encoder")
     parser.add_argument("--log", type=Path, default=Path("build/few-shot.jsonl"))
     options = parser.parse_args()
