@@ -27,8 +27,8 @@ def load_weights(network: Network, tensors: dict[str, Floats]) -> None:
 def start_from(network: Network, release: weights.Release, encoder_folder: Path) -> None:
     """Give the network the encoder of trained weights; its heads stay new.
 
-    Raises:
-        WeightsError: The weights belong to another base encoder.
+    Args:
+        release: On the network's own base encoder; the caller has checked it.
     """
     tensors = weights.unpack_weights(release, encoder_folder)
     ours = {name: tensor for name, tensor in tensors.items() if name.startswith("encoder.")}
