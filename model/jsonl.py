@@ -50,7 +50,7 @@ def read_lines(source: Iterable[bytes], name: str) -> Iterator[Line]:
             yield Line(number, None, f"{where}: expected UTF-8 text, but found {found}. Convert the file to UTF-8.")
             continue
         try:
-            record = json.loads(text.rstrip("\r\n"), parse_float=_number, parse_constant=_number)
+            record = loads(text.rstrip("\r\n"))
         except (ValueError, RecursionError) as error:
             found = "deep nesting" if isinstance(error, RecursionError) else "a number out of range"
             if isinstance(error, json.JSONDecodeError):
@@ -69,7 +69,21 @@ def read_lines(source: Iterable[bytes], name: str) -> Iterator[Line]:
         yield Line(number, record, None)
 
 
-def _number(digits: str) -> float:
+def loads(content: str | bytes) -> Any:
+    """Parse JSON whose numbers can be written again.
+
+    Raises:
+        ValueError: It is no JSON, or has NaN or a number out of range.
+    """
+    return json.loads(content, parse_float=finite, parse_constant=finite)
+
+
+def finite(digits: str) -> float:
+    """A number that JSON can carry.
+
+    Raises:
+        ValueError: It is none.
+    """
     value = float(digits)
     if not math.isfinite(value):  # Python reads NaN and 1e999, but no JSON can carry them on
         raise ValueError(digits)

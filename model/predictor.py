@@ -10,7 +10,7 @@ from model.decoding import Decoder, Tokens
 from model.outputs import Floats, SentenceOutputs, split_batch
 from model.predictions import Prediction
 from model.records import Sentence
-from model.tokenization import SentenceTokenizer
+from model.tokenization import SentenceTokenizer, pad
 
 TOKEN_BUDGET = 1024  # padded tokens a run: enough to fill two cores, little enough to stay in cache
 
@@ -39,13 +39,8 @@ class Predictor(ABC):
         return [found[n] for n in range(len(tokens))]
 
     def _run(self, tokens: list[Tokens]) -> list[SentenceOutputs]:
-        lengths = [len(t.ids) for t in tokens]
-        ids = np.zeros((len(tokens), max(lengths)), dtype=np.int64)  # (B, L)
-        mask = np.zeros_like(ids)
-        for row, t in enumerate(tokens):
-            ids[row, : len(t.ids)] = t.ids
-            mask[row, : len(t.ids)] = 1
-        return split_batch(self._forward(ids, mask), lengths)
+        ids, mask = pad([t.ids for t in tokens])  # (B, L)
+        return split_batch(self._forward(ids, mask), [len(t.ids) for t in tokens])
 
     @abstractmethod
     def _forward(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> list[Floats]:

@@ -1,11 +1,12 @@
 """Records: sentences as they come in, and gold annotations under a codebook."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from model.codebook import Codebook
+from model.codebook import TARGET, Axis, Codebook
 from model.errors import RecordError, join_problems
 from model.jsonl import Line, read_file
 from model.spans import Span
@@ -61,6 +62,16 @@ class GoldSentence:
     def has_targets_alone(self) -> bool:
         """Whether neither the mention axis nor a sentence axis was annotated."""
         return not self.labels and self.mentions is None
+
+
+def normalise(text: str) -> str:
+    """A sentence without case, punctuation and figures' separators, to find repeated ones."""
+    return " ".join(re.findall(r"\w+", text.lower()))
+
+
+def phrase_key(axis: Axis) -> str:
+    """The key that holds the words of a span in a gold record."""
+    return "target" if axis.kind == TARGET else "text"
 
 
 def check_text(text: object, where: str, limit: int = MAX_CHARACTERS, what: str = "sentence") -> str:
@@ -200,7 +211,7 @@ def gold_sentence(record: Mapping[str, Any], codebook: Codebook, where: str) -> 
     mention_axis, target_axis = codebook.mention_axis, codebook.target_axis
     mentions: tuple[LabelledSpan, ...] | None = None
     if mention_axis and mention_axis.name in record:
-        mentions = _labelled_spans(record, mention_axis.name, "text", mention_axis.label_names, text, where)
+        mentions = _labelled_spans(record, mention_axis, text, where)
         mentions = tuple(sorted(mentions, key=lambda m: m.span))
         for left, right in zip(mentions, mentions[1:], strict=False):
             if left.span.overlaps(right.span):
@@ -211,7 +222,7 @@ def gold_sentence(record: Mapping[str, Any], codebook: Codebook, where: str) -> 
     targets: tuple[LabelledSpan, ...] | None = None
     if target_axis and target_axis.name in record:
         places = {m.span.of(text): m.span for m in reversed(mentions or ())}
-        targets = _labelled_spans(record, target_axis.name, "target", target_axis.label_names, text, where, places)
+        targets = _labelled_spans(record, target_axis, text, where, places)
     labels: dict[str, frozenset[str]] = {}
     for axis in codebook.sentence_axes:
         if axis.name not in record:
@@ -237,25 +248,25 @@ def gold_sentence(record: Mapping[str, Any], codebook: Codebook, where: str) -> 
 
 def _labelled_spans(
     record: Mapping[str, Any],
-    axis: str,
-    phrase_key: str,
-    allowed: Sequence[str],
+    axis: Axis,
     text: str,
     where: str,
     places: Mapping[str, Span] | None = None,
 ) -> tuple[LabelledSpan, ...]:
     """Resolve phrases to spans: by offsets where given, else known places, else the next free occurrence."""
-    items = record[axis]
+    items, key = record[axis.name], phrase_key(axis)
     others = [item for item in items if not isinstance(item, dict)] if isinstance(items, list) else [items]
     if others:
-        raise RecordError(f"{where}: axis '{axis}' expected a list of objects, but found {_kind(others[0])}. Use [].")
+        raise RecordError(
+            f"{where}: axis '{axis.name}' expected a list of objects, but found {_kind(others[0])}. Use []."
+        )
     found: list[LabelledSpan] = []
     for item in items:
-        phrase = item.get(phrase_key)
-        _check_label(item.get("label"), allowed, axis, where)
+        phrase = item.get(key)
+        _check_label(item.get("label"), axis.label_names, axis.name, where)
         if not isinstance(phrase, str) or not phrase.strip():
             raise RecordError(
-                f"{where}: axis '{axis}' expected words as '{phrase_key}', but found {_kind(phrase)}. Copy them."
+                f"{where}: axis '{axis.name}' expected words as '{key}', but found {_kind(phrase)}. Copy them."
             )
         if "start" in item:
             start = item["start"]
@@ -265,7 +276,8 @@ def _labelled_spans(
             start = next((p for p in _occurrences(phrase, text) if not _taken(p, phrase, found)), -1)
         if type(start) is not int or start < 0 or text[start : start + len(phrase)] != phrase:
             raise RecordError(
-                f"{where}: axis '{axis}' expected words of the text, but found {phrase!r:.80}. Copy them to the letter."
+                f"{where}: axis '{axis.name}' expected words of the text, but found {phrase!r:.80}. "
+                "Copy them to the letter."
             )
         found.append(LabelledSpan(Span(start, start + len(phrase)), item["label"]))
     return tuple(found)

@@ -3,12 +3,33 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from model.decoding import Tokens
 from model.spans import Span
 
 MAX_TOKENS = 256  # special tokens included: what all-MiniLM-L6-v2 was trained for
+
+
+def pad(ids: Sequence[Sequence[int]], multiple: int = 1) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Put sentences of unlike length into one batch.
+
+    Args:
+        ids: Token ids of each sentence.
+        multiple: What the width is a multiple of.
+
+    Returns:
+        Token ids and their mask, 1 for tokens and 0 for padding, both (B, L).
+    """
+    width = -(-max(len(row) for row in ids) // multiple) * multiple
+    padded = np.zeros((len(ids), width), dtype=np.int64)
+    mask = np.zeros_like(padded)
+    for n, row in enumerate(ids):
+        padded[n, : len(row)] = row
+        mask[n, : len(row)] = 1
+    return padded, mask
 
 
 class SentenceTokenizer:

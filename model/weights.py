@@ -66,6 +66,11 @@ class Release:
         return Calibration.from_dict(self.manifest["calibration"])
 
 
+def codebook_file(folder: Path | None) -> Path:
+    """The codebook that trained weights or an artifact carry; of the shipped weights where none are named."""
+    return (folder or RELEASE) / CODEBOOK
+
+
 def load_release(folder: Path) -> Release:
     """Read a release and check every file against the manifest.
 

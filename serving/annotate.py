@@ -11,13 +11,13 @@ from model.errors import RecordError, join_problems
 from model.jsonl import read_file
 from model.labeller import Labeller
 from model.predictions import ERROR
-from model.records import check_text
+from model.records import check_text, normalise, phrase_key
 from serving.annotation_csv import write_csv
-from serving.annotation_forms import CSV, LABEL_STUDIO, OWN_NAMES, phrase_key, write_jsonl
+from serving.annotation_forms import CSV, LABEL_STUDIO, OWN_NAMES, write_jsonl
 from serving.classify import Labelled, label_inputs
 from serving.inputs import Input, LineInput
 from serving.label_studio import labelling_config, write_tasks
-from serving.selection import Candidate, Chosen, normalised
+from serving.selection import Candidate, Chosen
 
 # Fields of a labelled sentence that say nothing of where it comes from.
 _OF_THE_LABELLER = {
@@ -122,7 +122,7 @@ def labelled_texts(path: Path) -> set[str]:
         for line in read_file(path):
             try:
                 where = f"{path}:{line.number}: field 'text'"
-                texts.add(normalised(check_text((line.record or {}).get("text"), where)))
+                texts.add(normalise(check_text((line.record or {}).get("text"), where)))
             except RecordError as error:
                 problems.append(line.problem or str(error))
     except OSError as error:

@@ -20,7 +20,8 @@ from typing import Any
 
 from model.codebook import SENTENCE, TARGET, Axis, Codebook
 from model.errors import RecordError
-from model.jsonl import dumps
+from model.jsonl import dumps, finite, loads
+from model.records import phrase_key
 from serving.annotation_forms import (
     LABELLED,
     META,
@@ -28,11 +29,8 @@ from serving.annotation_forms import (
     UNCERTAIN_AXIS,
     UNCERTAINTY,
     Row,
-    finite,
     need,
     origin,
-    parse_json,
-    phrase_key,
     reasons,
 )
 from serving.selection import Chosen
@@ -146,7 +144,7 @@ def _answers(raw: Mapping[str, str], codebook: Codebook, where: str) -> dict[str
             record[axis.name] = [_labelled_words(item, axis, text, place) for item in items]
     meta = raw.get(META, "").strip() or "{}"
     try:
-        origin_fields = parse_json(meta)
+        origin_fields = loads(meta)
     except ValueError:
         origin_fields = None
     need(isinstance(origin_fields, dict), where, f"a JSON object in column '{META}'", f"{meta!r:.80}", "Restore it")

@@ -3,14 +3,12 @@
 A form writes chosen sentences for people to label, and reads what they made of them as rows of gold records.
 """
 
-import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model.codebook import TARGET, Axis, Codebook
+from model.codebook import Codebook
 from model.errors import CodebookError, RecordError
 from model.jsonl import dumps, read_file
 from serving.selection import Chosen
@@ -60,11 +58,6 @@ def check_names(codebook: Codebook) -> None:
         )
 
 
-def phrase_key(axis: Axis) -> str:
-    """The key that holds the words of a span in a gold record."""
-    return "target" if axis.kind == TARGET else "text"
-
-
 def reasons(chosen: Chosen) -> dict[str, Any]:
     """Why a sentence was chosen."""
     candidate, why = chosen
@@ -101,27 +94,6 @@ def read_jsonl(path: Path, codebook: Codebook) -> Iterator[Row]:
             if key != SUGGESTED and not (key in axes and value is None)
         }  # fmt: skip
         yield Row(where, line.record, {"": filled} if axes & filled.keys() else {})
-
-
-def parse_json(content: str | bytes) -> Any:
-    """Parse JSON whose numbers can be written again.
-
-    Raises:
-        ValueError: It is no JSON, or has NaN or a number out of range.
-    """
-    return json.loads(content, parse_float=finite, parse_constant=finite)
-
-
-def finite(digits: str) -> float:
-    """A number that JSON can carry.
-
-    Raises:
-        ValueError: It is none.
-    """
-    value = float(digits)
-    if not math.isfinite(value):
-        raise ValueError(digits)
-    return value
 
 
 def need(condition: object, where: str, expected: str, found: object, remedy: str) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 from model.codebook import Codebook
 from model.errors import RecordError
-from model.records import GoldSentence, LabelledSpan, gold_sentence
+from model.records import GoldSentence, LabelledSpan, gold_sentence, phrase_key
 from serving.agreement import Pair, agreement, same_labels
 from serving.annotation_csv import read_csv
-from serving.annotation_forms import CSV, JSONL, LABEL_STUDIO, Row, form_of, phrase_key, read_jsonl
+from serving.annotation_forms import CSV, JSONL, LABEL_STUDIO, Row, form_of, read_jsonl
 from serving.label_studio import read_tasks
 
 _READERS = {LABEL_STUDIO: read_tasks, CSV: read_csv, JSONL: read_jsonl}

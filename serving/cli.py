@@ -121,9 +121,9 @@ def codebook(check: Path | None, as_json: bool, model: Path | None) -> int:
     import json
 
     from model.codebook import load_codebook
-    from model.weights import CODEBOOK, RELEASE
+    from model.weights import codebook_file
 
-    found = load_codebook(check or (model or RELEASE) / CODEBOOK)
+    found = load_codebook(check or codebook_file(model))
     if as_json:
         click.echo(json.dumps(found.to_dict(), ensure_ascii=False, indent=2))
         return DONE

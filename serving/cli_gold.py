@@ -252,11 +252,11 @@ def _read_annotations(
     from model.codebook import load_codebook
     from model.errors import join_problems
     from model.jsonl import dumps
-    from model.weights import CODEBOOK, RELEASE
+    from model.weights import codebook_file
     from serving.annotate import check_new, write_new
     from serving.annotation_reading import gold_record, read_back, rejected, report
 
-    codebook = load_codebook(codebook_path or (model or RELEASE) / CODEBOOK)
+    codebook = load_codebook(codebook_path or codebook_file(model))
     rejects = out.with_name(out.name + ".rejects.jsonl")
     check_new(out, rejects)
     found = read_back(path, form, codebook, annotator)

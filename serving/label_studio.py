@@ -17,8 +17,10 @@ from xml.etree import ElementTree
 
 from model.codebook import Codebook, Label
 from model.errors import CodebookError, RecordError
+from model.jsonl import loads
+from model.records import phrase_key
 from model.spans import Span
-from serving.annotation_forms import META, Row, need, origin, parse_json, phrase_key, reasons
+from serving.annotation_forms import META, Row, need, origin, reasons
 from serving.selection import Chosen
 
 TEXT, TARGETS = "text", "targets"  # names that no axis can have
@@ -117,7 +119,7 @@ def read_tasks(path: Path, codebook: Codebook) -> Iterator[Row]:
         RecordError: The file is no such export.
     """
     try:
-        tasks = parse_json(path.read_bytes())
+        tasks = loads(path.read_bytes())
     except (ValueError, RecursionError):
         raise RecordError(f"{path}: expected JSON, but found other text. Export the project as JSON.") from None
     need(isinstance(tasks, list), f"{path}", "a list of tasks", type(tasks).__name__, "Export the project as JSON")

@@ -5,7 +5,6 @@ A batch may be an archive: sentences are taken one by one, and only a pool of th
 
 import hashlib
 import math
-import re
 import zlib
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from model.outputs import Floats
+from model.records import normalise
 
 UNCERTAIN, RANDOM = "uncertain", "random"
 
@@ -56,11 +56,6 @@ class Chosen(NamedTuple):
     why: str
 
 
-def normalised(text: str) -> str:
-    """A sentence without case and punctuation, to find repeated ones."""
-    return " ".join(re.findall(r"\w+", text.lower()))
-
-
 class Selector:
     """Takes candidates one by one, then chooses.
 
@@ -90,7 +85,7 @@ class Selector:
     def add(self, candidate: Candidate) -> None:
         """Consider one more sentence."""
         self.seen += 1
-        key = normalised(candidate.text)
+        key = normalise(candidate.text)
         if key in self._labelled:
             self.known += 1
             return
@@ -211,5 +206,5 @@ def gram_vectors(texts: Sequence[str]) -> Floats:
 
 
 def _grams(text: str) -> Counter[str]:
-    words = f" {normalised(text)} "
+    words = f" {normalise(text)} "
     return Counter(words[n : n + GRAM] for n in range(len(words) - GRAM + 1))

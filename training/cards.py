@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from model.codebook import load_codebook
@@ -22,6 +22,7 @@ from model.errors import ConfigError, NewsframeError
 from model.weights import CODEBOOK, MANIFEST, RELEASE
 from training.scored_axes import ScoredAxis, scored_axes
 from training.sources import TRANSFER, Source, load_sources
+from training.templates import NONE, environment
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL_CARD, DATA_CARD = ROOT / "model/README.md", ROOT / "data/README.md"
@@ -36,7 +37,6 @@ MEANING = {
     "cross_validated": "each sentence labelled by a model that had not seen it",
 }
 _WEAKEST = 3
-_NONE = "–"
 _MARKED = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -129,26 +129,16 @@ def part_of(source: Source) -> str:
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,
-        finalize=_markdown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"share": _share, "interval": _interval, "count": _count, "plain": _plain}
-    return environment
+    cards = environment(finalize=_markdown)
+    cards.filters |= {"interval": _interval, "count": _count, "plain": _plain}
+    return cards
 
 
 def _markdown(value: object) -> str:
     """Any value as text in a Markdown table: markup is escaped, lines are joined; what is marked as such stays."""
     if isinstance(value, Markup):
         return str(value)
-    return _NONE if value is None else re.sub(r"([\\*|<>\[\]])", r"\\\1", str(value).replace("\n", " "))
-
-
-def _share(value: float | None, form: str = ".3f") -> str:
-    return _NONE if value is None else f"{value:{form}}"
+    return NONE if value is None else re.sub(r"([\\*|<>\[\]])", r"\\\1", str(value).replace("\n", " "))
 
 
 def _interval(bounds: Sequence[float] | None) -> str:
@@ -156,11 +146,11 @@ def _interval(bounds: Sequence[float] | None) -> str:
 
 
 def _count(value: int | None) -> str:
-    return _NONE if value is None else f"{value:,}"
+    return NONE if value is None else f"{value:,}"
 
 
 def _plain(value: float | None) -> str:
-    return _NONE if value is None else f"{value:g}"
+    return NONE if value is None else f"{value:g}"
 
 
 def _tidy(text: str) -> str:

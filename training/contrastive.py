@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.network import Network
+from model.tokenization import pad
+from training.schedule import rise_and_fall
 
 
 def contrastive_warm_up(
@@ -38,10 +40,7 @@ def contrastive_warm_up(
         return
     trained = [p for name, p in network.encoder.named_parameters() if ".layer." in name]
     optimizer = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=0.01)
-    warmup = max(1, steps // 10)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda n: min((n + 1) / warmup, max(0.0, (steps - n) / max(1, steps - warmup)))
-    )
+    schedule = rise_and_fall(optimizer, max(1, steps // 10), steps)
     generator = np.random.default_rng((seed, 2))
     order: list[int] = []
     network.train()
@@ -61,9 +60,7 @@ def contrastive_warm_up(
 
 def pooled(encoder: nn.Module, ids: Sequence[Sequence[int]], bfloat16: bool = False) -> Tensor:
     """Mean of an encoder's states over the tokens of each sentence, of length 1, shape (B, H)."""
-    width = max(len(row) for row in ids)
-    input_ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in ids])  # (B, L)
-    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in ids])
+    input_ids, mask = (torch.from_numpy(array) for array in pad(ids))  # (B, L)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
         states = encoder(input_ids=input_ids, attention_mask=mask).last_hidden_state.float()  # (B, L, H)
     return functional.normalize((states * mask[:, :, None]).sum(dim=1))

@@ -11,12 +11,12 @@ from typing import Any
 from model.artifact import find_artifact, load_artifact
 from model.codebook import Codebook, load_codebook
 from model.encoder_files import sha256_of
-from model.errors import CodebookError, ConfigError, RecordError
+from model.errors import ConfigError, RecordError
 from model.jsonl import dumps
 from model.labeller import Labeller
 from model.predictions import Prediction
 from model.records import GoldSentence, load_gold
-from model.weights import CODEBOOK, RELEASE
+from model.weights import codebook_file
 from training.comparison import DRAWS, compare
 from training.confusion import confusion
 from training.counts import CountTable, count_table
@@ -107,8 +107,7 @@ def run_evaluation(options: EvaluationOptions, note: Callable[[str], None]) -> E
         NewsframeError: Model, gold, predictions or options cannot be used.
     """
     labeller = None if options.predictions else _labeller(options.model, options)
-    codebook = labeller.codebook if labeller else load_codebook(_codebook_file(options))
-    _check_names(codebook)
+    codebook = labeller.codebook if labeller else load_codebook(options.codebook or codebook_file(options.model))
     gold, train = _load_gold(options, codebook)
     for field in options.by:
         check_field(gold, field)
@@ -217,23 +216,6 @@ class _Scoring:
 
 def _labeller(model: Path | None, options: EvaluationOptions) -> Labeller:
     return Labeller(load_artifact(find_artifact(model, options.encoder)), options.threads)
-
-
-def _codebook_file(options: EvaluationOptions) -> Path:
-    return options.codebook or (options.model or RELEASE) / CODEBOOK
-
-
-_KEYS = frozenset(
-    ["model", "gold", "calibration", "confusion", "mistakes", "slices", "comparison", "baselines", "options"]
-)
-
-
-def _check_names(codebook: Codebook) -> None:
-    if taken := sorted(_KEYS.intersection(axis.name for axis in scored_axes(codebook))):
-        raise CodebookError(
-            f"codebook {codebook.name}: expected axes of other names than {sorted(_KEYS)}, which the results use, "
-            f"but found {taken}. Rename them."
-        )
 
 
 def _load_gold(

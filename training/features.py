@@ -13,7 +13,7 @@ from model.codebook import Codebook
 from model.records import GoldSentence
 from model.spans import covered_tokens
 from model.tags import encode_tags
-from model.tokenization import SentenceTokenizer
+from model.tokenization import SentenceTokenizer, pad
 from training.teacher import Lesson
 
 IGNORED = -100  # what torch's cross-entropy passes over
@@ -109,18 +109,14 @@ def batches(
 
 def collate(rows: Sequence[dict[str, Any]], lessons: Mapping[tuple[int, ...], Lesson] | None = None) -> Batch:
     """Pad rows of a dataset into one batch, to a multiple of eight tokens: kernels are compiled for every shape."""
-    width = -(-max(len(row["input_ids"]) for row in rows) // 8) * 8
-
-    def padded(key: str, fill: int) -> Tensor:
-        return torch.tensor([row[key] + [fill] * (width - len(row[key])) for row in rows])
-
-    mask = torch.tensor([[1] * len(r["input_ids"]) + [0] * (width - len(r["input_ids"])) for r in rows])
+    input_ids, mask = (torch.from_numpy(array) for array in pad([row["input_ids"] for row in rows], multiple=8))
+    width = input_ids.shape[1]
     places = [(n, first, last) for n, row in enumerate(rows) for first, last, _ in row["targets"]]
     labels = [label for row in rows for _, _, label in row["targets"]]
     return Batch(
-        input_ids=padded("input_ids", 0),
+        input_ids=input_ids,
         attention_mask=mask,
-        tags=padded("tags", IGNORED),
+        tags=torch.tensor([row["tags"] + [IGNORED] * (width - len(row["tags"])) for row in rows]),
         sentence_labels=torch.tensor([row["sentence_labels"] for row in rows]),
         target_weights=_averages(places, len(rows), width),
         target_labels=torch.tensor(labels, dtype=torch.long),

@@ -11,9 +11,7 @@ import numpy as np
 import torch
 from datasets import Dataset, concatenate_datasets
 
-from model.calibration import Calibration
 from model.codebook import Codebook
-from model.decoding import Decoder
 from model.network import Network
 from model.outputs import SentenceOutputs
 from model.predictor import Predictor
@@ -27,7 +25,7 @@ from training.head_start import fit_sentence_head
 from training.loop import Step, train_steps
 from training.swaps import NameSwapper
 from training.teacher import Lesson, teach
-from training.torch_predictor import TorchPredictor
+from training.torch_predictor import uncalibrated
 
 Log = list[dict[str, Any]]
 
@@ -78,7 +76,7 @@ class Fitter:
             A line an epoch, with the loss and the development scores.
         """
         config = self.long_enough(len(train))
-        predictor = TorchPredictor(network, self.tokenizer, Decoder(self.codebook, Calibration()))
+        predictor = uncalibrated(network, self.tokenizer, self.codebook)
         log: Log = []
         best, best_score = copy.deepcopy(network.state_dict()), -np.inf
         mean: dict[str, torch.Tensor] = {}
@@ -153,7 +151,7 @@ class Fitter:
             network = make_network()
             self.fit(network, [s for s, f in zip(sentences, folds, strict=True) if f != fold], [])
             held = [n for n, f in enumerate(folds) if f == fold]
-            predictor = TorchPredictor(network, self.tokenizer, Decoder(self.codebook, Calibration()))
+            predictor = uncalibrated(network, self.tokenizer, self.codebook)
             outputs = predictor.outputs(self.tokenizer([sentences[n].text for n in held]))
             found |= dict(zip(held, outputs, strict=True))
         return [found[n] for n in range(len(sentences))]
@@ -175,7 +173,7 @@ class Fitter:
         full = [s for s in train if not s.has_targets_alone]
         targets_only = [s for s in train if s.has_targets_alone]
         target_rows = featurize(targets_only, self.tokenizer, self.codebook)
-        keys = [tuple(tokens.ids) for tokens in self.tokenizer([s.text for s in full])]
+        keys = [tuple(tokens.ids) for tokens in self.tokenizer([s.text for s in full])] if lessons else []
 
         def data(epoch: int) -> Dataset:
             generator = np.random.default_rng((config.seed, epoch, 1))
@@ -184,9 +182,10 @@ class Fitter:
                 chosen = generator.random(len(full)) < config.swap_names
                 sentences = [self.swapper(s, generator) if swap else s for s, swap in zip(full, chosen, strict=True)]
             rows = featurize(sentences, self.tokenizer, self.codebook)
-            for key, ids in zip(keys, rows["input_ids"] if keys else (), strict=True):
-                if key in lessons and tuple(ids) not in lessons:
-                    lessons[tuple(ids)] = lessons[key].for_other_names(len(ids))
+            for key, row in zip(keys, rows if keys else (), strict=True):
+                ids = tuple(row["input_ids"])
+                if ids not in lessons:
+                    lessons[ids] = lessons[key].for_other_names(len(ids))
             if not targets_only or not config.targets_per_epoch:
                 return rows
             drawn = generator.permutation(len(target_rows))[: config.targets_per_epoch]

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from model.network import Network
 from model.outputs import Floats
+from model.tokenization import pad
 
 # Logit of a label that no example holds, or of one that every example holds, with the sign turned.
 _CERTAIN = -4.0
@@ -60,12 +61,11 @@ def _features(network: Network, ids: Sequence[Sequence[int]]) -> Floats:
     with torch.inference_mode():
         for start in range(0, len(ids), _BATCH):
             batch = ids[start : start + _BATCH]
-            width = max(len(row) for row in batch)
-            input_ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in batch])  # (B, L)
-            mask = torch.tensor([[True] * len(row) + [False] * (width - len(row)) for row in batch])
+            input_ids, attention = (torch.from_numpy(array) for array in pad(batch))  # (B, L)
+            mask = attention.bool()
             content = network.content[input_ids] & mask
             content = torch.where(content.any(dim=1, keepdim=True), content, mask)
-            states = network.encoder(input_ids=input_ids, attention_mask=mask.long()).last_hidden_state
+            states = network.encoder(input_ids=input_ids, attention_mask=attention).last_hidden_state
             hidden = functional.gelu(network.sentence_head.hidden(states))  # (B, L, H)
             found.append((hidden * content[:, :, None]).sum(dim=1) / content.sum(dim=1, keepdim=True))
     return np.asarray(torch.cat(found).numpy())

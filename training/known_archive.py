@@ -13,9 +13,10 @@ from model.codebook import Axis, Codebook
 from model.errors import ConfigError
 from model.labeller import Labeller
 from model.predictions import ERROR
+from model.records import normalise
 from training.group_rates import Measure
 from training.sources import DEV, TEST, Source, article_name, document_id
-from training.splits import article_part, normalise
+from training.splits import article_part
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from model.codebook import Axis
 from model.encoder_files import sha256_of
 from model.errors import NewsframeError
 from model.labeller import Labeller
+from model.records import normalise
 from model.weights import RELEASE, load_release
 from training.group_rates import Counts, check_order, count_outlet, join_outlets, rate_rows
 from training.intervals import LEVEL, RESAMPLES, SEED
@@ -32,7 +33,7 @@ from training.known_archive import (
     read_archive,
 )
 from training.sources import load_source, load_sources
-from training.splits import normalise, split_sources
+from training.splits import split_sources
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES, KNOWN_GROUPS = ROOT / "data/sources.yaml", ROOT / "data/known_groups.yaml"

@@ -12,6 +12,7 @@ from torch.nn import functional
 from model.network import Network
 from training.config import TrainingConfig
 from training.features import IGNORED, Batch, TaughtBatch, batches
+from training.schedule import rise_and_fall
 from training.teacher import Lesson
 
 
@@ -153,10 +154,7 @@ def train_steps(
     first = epoch_data(1)
     per_epoch = -(-len(first) // config.batch_size)
     steps = per_epoch * config.epochs
-    warmup = max(1, round(config.warmup * steps))
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda n: min((n + 1) / warmup, max(0.0, (steps - n) / max(1, steps - warmup)))
-    )
+    schedule = rise_and_fall(optimizer, max(1, round(config.warmup * steps)), steps)
     weights = positive_weights(first, config.positive_weight_power)
     best = -np.inf
     step = stale = 0

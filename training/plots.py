@@ -3,8 +3,8 @@
 import io
 import re
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -34,7 +34,7 @@ _SETTINGS: Any = {
     "figure.facecolor": "none",
     "axes.facecolor": "none",
 }
-_COLUMNS = 3
+Content = TypeVar("Content")
 
 
 def interval_plot(rows: Sequence[tuple[str, float, Sequence[float] | None]], name: str) -> str:
@@ -73,7 +73,7 @@ def reliability_plot(calibration: Mapping[str, Mapping[str, Any]], name: str) ->
         axes.set_xlabel("mean probability")
         axes.set_ylabel("share right")
 
-    return _panels(calibration, draw, name, "Reliability diagrams: on the dashed line, a probability is what it says.")
+    return panels(calibration, draw, name, "Reliability diagrams: on the dashed line, a probability is what it says.")
 
 
 def risk_coverage_plot(calibration: Mapping[str, Mapping[str, Any]], name: str) -> str:
@@ -91,18 +91,36 @@ def risk_coverage_plot(calibration: Mapping[str, Mapping[str, Any]], name: str) 
         axes.set_ylabel("share with an error")
 
     about = "Risk against coverage: the dot is where the model's own 'not sure' stands."
-    return _panels(calibration, draw, name, about)
+    return panels(calibration, draw, name, about)
 
 
-def _panels(calibration: Mapping[str, Mapping[str, Any]], draw: Any, name: str, about: str) -> str:
-    rows = -(-len(calibration) // _COLUMNS)
+def panels(
+    contents: Mapping[str, Content],
+    draw: Callable[[Axes, Content], None],
+    name: str,
+    about: str,
+    height: float = 2.9,
+    columns: int = 3,
+    sharey: bool = False,
+) -> str:
+    """Draw a panel for each content under its title.
+
+    Args:
+        draw: Draws one.
+        name: Of the plot; no other on the page may have it.
+        about: Its title, for those who do not see it.
+        height: Of a panel, in inches.
+        columns: Panels in a row.
+        sharey: Whether the panels have one vertical axis.
+    """
+    rows = -(-len(contents) // columns)
     with matplotlib.rc_context(_SETTINGS):
-        figure = Figure(figsize=(9, 2.9 * rows), layout="constrained")
-        grid = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
-        for axes, (title, found) in zip(grid, calibration.items(), strict=False):
-            draw(axes, found)
+        figure = Figure(figsize=(9, height * rows), layout="constrained")
+        grid = figure.subplots(rows, columns, squeeze=False, sharey=sharey).ravel()
+        for axes, (title, content) in zip(grid, contents.items(), strict=False):
+            draw(axes, content)
             axes.set_title(title, loc="left")
-        for axes in grid[len(calibration) :]:
+        for axes in grid[len(contents) :]:
             axes.set_axis_off()
         return _svg(figure, name, about)
 

@@ -1,6 +1,5 @@
 """The project's own data and runs: what stands behind `newsframe train` and `newsframe evaluate --part`."""
 
-import json
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,8 +27,6 @@ FUNCTION_WORDS = ROOT / "data/function_words.txt"
 KEYWORDS, CONFIG = ROOT / "data/keywords.yaml", ROOT / "training/config.toml"
 FEW = ROOT / "training/few.toml"
 FEW_BELOW = 500  # annotated sentences; with more, the usual training is better than the one for few examples
-# Entry of a manifest: benchmark sources behind weights that are therefore not to be given away.
-HELD_BACK = "not_to_be_given_away"
 NONE = "none"
 
 
@@ -120,7 +117,7 @@ class TrainOptions:
 
 def train_from_command_line(options: TrainOptions) -> dict[str, Any]:
     """Train with progress on stderr; see `training.run.train`."""
-    from training.run import Job, train
+    from training.run import HELD_BACK, Job, train
     from training.swaps import NameSwapper
     from training.trained import load_teacher
 
@@ -165,12 +162,8 @@ def train_from_command_line(options: TrainOptions) -> dict[str, Any]:
         f"weights at {job.out}; parity with torch {manifest['parity']['max_probability_difference']:.1e}",
         highlight=False,
     )
-    if held_back := _held_back(job.sources, (start, options.teacher)):
-        manifest[HELD_BACK] = held_back
-        (job.out / weights.MANIFEST).write_text(
-            json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
-        console.print(f"not to be given away: {', '.join(held_back)}", style="yellow", highlight=False)
+    if HELD_BACK in manifest:
+        console.print(f"not to be given away: {', '.join(manifest[HELD_BACK])}", style="yellow", highlight=False)
     return manifest
 
 
@@ -219,21 +212,16 @@ def _start(options: TrainOptions, config: TrainingConfig) -> Path | None:
 
 def _origin(folder: Path) -> dict[str, Any]:
     """What a manifest says of other weights that went into a model."""
+    from training.run import HELD_BACK
+
     manifest = weights.load_release(folder).manifest
-    return {
+    return {key: manifest[key] for key in (HELD_BACK,) if key in manifest} | {
         "name": manifest["name"],
         "version": manifest["version"],
         "encoder": manifest["encoder"]["name"],
         "manifest_sha256": sha256_of(folder / weights.MANIFEST),
         "trained_on": manifest["data"]["train"],
     }
-
-
-def _held_back(sources: Sequence[LoadedSource], folders: Sequence[Path | None]) -> list[str]:
-    """Names of what forbids that the weights are given away: benchmark sources, here or behind other weights."""
-    behind = (weights.load_release(folder).manifest.get(HELD_BACK, ()) for folder in folders if folder)
-    own = [item.source.name for item in sources if item.source.benchmark and item.gold]
-    return sorted({*own, *(name for names in behind for name in names)})
 
 
 def read_words(path: Path) -> list[str]:

@@ -1,13 +1,12 @@
 """The report of an evaluation: one page that opens without a network."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from training.plots import interval_plot, reliability_plot, risk_coverage_plot
+from training.templates import environment
 
 TEMPLATE = "report.html.j2"
 # Figures of an axis that have a row of their own in the first table.
@@ -43,28 +42,14 @@ def render_report(everything: Mapping[str, Any]) -> str:
     if calibration:
         plots["reliability"] = reliability_plot(calibration, "reliability")
         plots["risk"] = risk_coverage_plot(calibration, "risk")
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"figure": _figure, "interval": _interval, "marked": _marked}
-    return environment.get_template(TEMPLATE).render(
+    pages = environment(autoescape=True)
+    pages.filters["marked"] = _marked
+    return pages.get_template(TEMPLATE).render(
         everything=everything,
         axes=axes,
         headlines=headlines,
         plots={name: Markup(svg) for name, svg in plots.items()},
     )
-
-
-def _figure(value: float | None, form: str = ".3f") -> str:
-    return "–" if value is None else f"{value:{form}}"
-
-
-def _interval(bounds: Sequence[float] | None, form: str = ".3f") -> str:
-    return "–" if bounds is None else " to ".join(f"{bound:{form}}" for bound in bounds)
 
 
 def _marked(mistake: Mapping[str, Any]) -> list[tuple[str, bool]]:

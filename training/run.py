@@ -35,10 +35,12 @@ from training.loop import Step
 from training.sources import TRAIN, LoadedSource
 from training.splits import Split, label_counts, shared_sentences, split_sources
 from training.swaps import NameSwapper
-from training.torch_predictor import TorchPredictor
+from training.torch_predictor import TorchPredictor, uncalibrated
 from training.trained import load_weights, start_from
 
 LOG = "log.jsonl"
+# Entry of a manifest: benchmark sources behind weights that are therefore not to be given away.
+HELD_BACK = "not_to_be_given_away"
 _FLOAT = "-float.safetensors"
 # The engine must repeat the torch model's probabilities this closely.
 PARITY = 1e-4
@@ -74,7 +76,7 @@ class Job:
     start: Path | None = None
     teacher: Predictor | None = None
     weights: Path | None = None
-    origin: Mapping[str, Any] | None = None
+    origin: Mapping[str, Mapping[str, Any]] | None = None
 
 
 def train(job: Job, report: Callable[[Step], None]) -> dict[str, Any]:
@@ -225,7 +227,7 @@ def _calibrate(
     network: Network, tokenizer: SentenceTokenizer, dev: list[GoldSentence], codebook: Codebook, config: TrainingConfig
 ) -> Calibration:
     tokens = tokenizer([s.text for s in dev])
-    outputs = TorchPredictor(network, tokenizer, Decoder(codebook, Calibration())).outputs(tokens)
+    outputs = uncalibrated(network, tokenizer, codebook).outputs(tokens)
     return fit_calibration(dev, tokens, outputs, codebook, config.abstain_below)
 
 
@@ -247,6 +249,12 @@ def _check_parity(predictor: TorchPredictor, engine: Engine, gold: list[GoldSent
 def _manifest(job: Job, split: Split, calibration: Calibration) -> dict[str, Any]:
     spec = job.config.encoder
     files = (weights.DELTA, weights.GRAPH, weights.LAYOUT, weights.CODEBOOK, LOG)
+    origin = dict(job.origin or {})
+    held_back = sorted(
+        {item.source.name for item in job.sources if item.source.benchmark and item.gold}.union(
+            *(other.get(HELD_BACK, ()) for other in origin.values())
+        )
+    )
     return {
         "format": weights.FORMAT,
         "name": job.name,
@@ -255,7 +263,8 @@ def _manifest(job: Job, split: Split, calibration: Calibration) -> dict[str, Any
         "codebook": {"name": job.codebook.name, "version": job.codebook.version, "sha256": job.codebook.sha256},
         "packing": {"bits": job.config.bits, "group": job.config.group},
         "config": job.config.to_dict(),
-        "origin": dict(job.origin or {}),
+        "origin": origin,
+        **({HELD_BACK: held_back} if held_back else {}),
         "data": {
             "sources": [_source_entry(item) for item in job.sources],
             "train": len(split.train),

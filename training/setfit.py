@@ -17,6 +17,7 @@ from torch.nn import functional
 from model.outputs import Floats
 from model.tokenization import SentenceTokenizer
 from training.contrastive import pooled
+from training.schedule import rise_and_fall
 from training.text_classifiers import Labels, LogisticHead
 
 PAIRS_A_STEP = 16
@@ -59,10 +60,7 @@ class SetFitClassifier:
         for parameter in self._encoder.parameters():
             parameter.requires_grad = True
         optimizer = torch.optim.AdamW(self._encoder.parameters(), lr=LEARNING_RATE, weight_decay=0.01)
-        warmup = max(1, -(-steps // 10))
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda n: min((n + 1) / warmup, max(0.0, (steps - n) / max(1, steps - warmup)))
-        )
+        schedule = rise_and_fall(optimizer, max(1, -(-steps // 10)), steps)
         self._encoder.train()
         for start in range(0, len(pairs), PAIRS_A_STEP):
             batch = pairs[start : start + PAIRS_A_STEP]

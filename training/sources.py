@@ -18,7 +18,7 @@ import yaml
 from model.codebook import MENTION, TARGET, Axis, Codebook
 from model.errors import ConfigError, RecordError
 from model.jsonl import Line, read_file
-from model.records import GoldSentence, find_target, gold_sentence, load_gold
+from model.records import GoldSentence, find_target, gold_sentence, load_gold, phrase_key
 
 TRAIN, TRANSFER = "train", "transfer"
 ROLES = (TRAIN, TRANSFER)
@@ -221,7 +221,7 @@ def restore(record: Mapping[str, Any], documents: Mapping[str, str], codebook: C
         if axis.kind == "sentence":
             restored[axis.name] = values
             continue
-        key = "text" if axis.kind == "mention" else "target"
+        key = phrase_key(axis)
         restored[axis.name] = [{key: text[s:e], "start": s, "label": label} for s, e, label in values]
     return restored
 

@@ -1,11 +1,10 @@
 """Splits by article: no article, and no sentence that recurs across articles, stands on both sides."""
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from model.records import GoldSentence
+from model.records import GoldSentence, normalise
 from training.sources import DEV, TEST, TRAIN, LoadedSource
 
 
@@ -22,11 +21,6 @@ class Split:
     test: list[GoldSentence]
     transfer: list[GoldSentence]
     dropped: int
-
-
-def normalise(text: str) -> str:
-    """A sentence without case, punctuation and figures' separators, to find repeated ones."""
-    return " ".join(re.findall(r"\w+", text.lower()))
 
 
 def article_part(article: str, dev_share: float, test_share: float) -> str:

@@ -14,11 +14,17 @@ from model.spans import Span
 class NameSwapper:
     """Exchanges countries, people and groups of a sentence for others, the same way throughout the sentence."""
 
-    def __init__(self, path: Path) -> None:
-        """Read data/names.yaml: sets of rows, whose forms are exchanged together, and phrases to keep."""
+    def __init__(self, path: Path, others: Path | None = None) -> None:
+        """Read data/names.yaml: sets of rows, whose forms are exchanged together, and phrases to keep.
+
+        Args:
+            others: Rows for the same sets to take new names from, instead of those of `path`.
+        """
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
         self.keep = [str(phrase) for phrase in data.pop("keep")]
         self.sets: list[list[list[str]]] = list(data.values())
+        given = yaml.safe_load(others.read_text(encoding="utf-8")) if others else data
+        self.others: list[list[list[str]]] = [given[name] for name in data]
         # Each form's set, row and place in the row.
         self.places = {
             form: (s, r, f)
@@ -42,9 +48,9 @@ class NameSwapper:
             s, r, f = place
             if (s, r) not in chosen:
                 taken = {row for (other, _), row in chosen.items() if other == s}
-                free = [n for n in range(len(self.sets[s])) if n not in taken]
+                free = [n for n in range(len(self.others[s])) if n not in taken]
                 chosen[s, r] = int(generator.choice(free))
-            new = self.sets[s][chosen[s, r]][f]
+            new = self.others[s][chosen[s, r]][f]
             pieces += [sentence.text[at : found.start()], new]
             changes.append((found.start(), found.end(), len(new)))
             at = found.end()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.calibration import Numbers, sigmoid, softmax
+from model.calibration import Numbers, softmax
 from model.decoding import Decoder, Tokens
 from model.outputs import Floats, SentenceOutputs
 from model.predictor import Predictor
@@ -73,14 +73,12 @@ def _lesson(outputs: SentenceOutputs, theirs: Tokens, ours: Tokens, decoder: Dec
         for n, (span, word) in enumerate(zip(ours.spans, ours.words, strict=True)):
             if word is not None and span.start in at:
                 tags[n] = probabilities[at[span.start]]
-    sentence = np.zeros(len(codebook.sentence_labels), dtype=np.float32)
-    for axis, columns in codebook.sentence_columns:
-        logits = outputs.sentence_logits[columns] / np.float32(calibration.temperature(axis.name))
-        sentence[columns] = softmax(logits) if axis.exclusive else sigmoid(logits)
+    said = decoder.decode(outputs, theirs)
+    sentence = np.array([said.scores[axis][label] for axis, label in codebook.sentence_labels], dtype=np.float32)
     spans: list[tuple[int, int]] = []
     targets: list[Numbers] = []
     if axis := codebook.target_axis:
-        for mention in decoder.decode(outputs, theirs).mentions:
+        for mention in said.mentions:
             covered = covered_tokens(ours.spans, mention.span)
             if covered:
                 spans.append((covered[0], covered[-1] + 1))

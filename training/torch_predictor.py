@@ -4,11 +4,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from model.calibration import Calibration
+from model.codebook import Codebook
 from model.decoding import Decoder
 from model.network import Network
 from model.outputs import Floats
 from model.predictor import Predictor
 from model.tokenization import SentenceTokenizer
+
+
+def uncalibrated(network: Network, tokenizer: SentenceTokenizer, codebook: Codebook) -> "TorchPredictor":
+    """A predictor without calibration: while a network is trained, and to calibrate on."""
+    return TorchPredictor(network, tokenizer, Decoder(codebook, Calibration()))
 
 
 class TorchPredictor(Predictor):

@@ -1,6 +1,5 @@
 """What a behavioural case demands of the labels of its sentences; see README.md for the form of a case."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,9 @@ import yaml
 
 from model.codebook import Codebook
 from model.predictions import Prediction
-from model.records import Sentence
+from model.records import GoldSentence, Sentence
 from model.spans import Span
+from training.swaps import NameSwapper
 
 CASES = Path(__file__).parent / "cases.yaml"
 NAMES = Path(__file__).parents[2] / "data/names.yaml"
@@ -29,37 +29,9 @@ def case_texts() -> list[str]:
     return [text for case in load_cases() for text in case.get("texts", [case.get("text")])]
 
 
-class Renamer:
-    """Gives the countries, people and groups of data/names.yaml names that neither training nor the cases use."""
-
-    def __init__(self) -> None:
-        names = yaml.safe_load(NAMES.read_text(encoding="utf-8"))
-        keep = dict.fromkeys(names.pop("keep"))
-        self.new: dict[str, list[list[str]]] = yaml.safe_load(NEW_NAMES.read_text(encoding="utf-8"))
-        # Each known form's set, row and place in the row.
-        self.places = keep | {
-            form: (kind, row, place)
-            for kind, rows in names.items()
-            for row, forms in enumerate(rows)
-            for place, form in enumerate(forms)
-        }
-        forms = sorted(self.places, key=len, reverse=True)
-        self._pattern = re.compile(r"(?<![\w-])(?:" + "|".join(map(re.escape, forms)) + r")(?!\w)")
-
-    def __call__(self, text: str, generator: np.random.Generator) -> str:
-        """Rename every known name, the same way throughout the text and no two alike."""
-        order = {kind: generator.permutation(len(rows)).tolist() for kind, rows in self.new.items()}
-        chosen: dict[tuple[str, int], int] = {}
-
-        def new(found: re.Match[str]) -> str:
-            if not (known := self.places[found.group()]):
-                return found.group()
-            kind, row, place = known
-            if (kind, row) not in chosen:
-                chosen[kind, row] = order[kind].pop()
-            return self.new[kind][chosen[kind, row]][place]
-
-        return self._pattern.sub(new, text)
+def renamed(text: str, generator: np.random.Generator, swapper: NameSwapper) -> str:
+    """The text with other names for its countries, people and groups."""
+    return swapper(GoldSentence("", text, None, {}, None, ""), generator).text
 
 
 def failures(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from model.jsonl import dumps
 from model.spans import Span
 from model.weights import RELEASE
 from serving.cli import main
@@ -36,6 +37,12 @@ def start(
     command = [Path(sys.executable).with_name("newsframe"), *map(str, arguments)]
     done = subprocess.run(command, input=stdin, capture_output=True, cwd=cwd, env=os.environ | environment, timeout=120)
     return subprocess.CompletedProcess(command, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def write_records(path: Path, *rows: dict[str, object] | str) -> Path:
+    """Write records, and lines as they stand, to a JSON Lines file."""
+    path.write_text("\n".join(row if isinstance(row, str) else dumps(row) for row in rows), encoding="utf-8")
+    return path
 
 
 def records(result: Result | subprocess.CompletedProcess[str]) -> list[dict[str, object]]:

@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from model.jsonl import dumps
 from model.records import load_gold
 from tests.conftest import ROOT, TINY_CODEBOOK, TINY_GOLD
-from tests.serving.command_line import SEAR, SIMMER, run
+from tests.serving.command_line import SEAR, SIMMER, run, write_records
 
 AXES = ("foods", "stage", "manner", "verdict")
 EMOJI = "🍲 First sear the bee\u0301f and the beef hard 👩‍🍳, then the beef."
@@ -220,13 +221,7 @@ def test_annotating_needs_neither_torch_nor_scikit_learn(tmp_path, tiny_options)
 @pytest.fixture
 def filled(tmp_path):
     """Write records as a filled JSON Lines form."""
-
-    def write(*rows: dict[str, object] | str) -> Path:
-        path = tmp_path / "filled.jsonl"
-        path.write_text("\n".join(row if isinstance(row, str) else dumps(row) for row in rows), encoding="utf-8")
-        return path
-
-    return write
+    return partial(write_records, tmp_path / "filled.jsonl")
 
 
 def test_gold_comes_back_as_it_is(tiny_codebook, tmp_path):

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from model.jsonl import Line
+from model.records import normalise
 from serving.annotate import candidates, doubt
 from serving.inputs import LineInput
-from serving.selection import RANDOM, UNCERTAIN, Candidate, Selector, gram_vectors, normalised, spread
+from serving.selection import RANDOM, UNCERTAIN, Candidate, Selector, gram_vectors, spread
 
 # Sentences without a word in common.
 WORDS = ["boil", "chop", "dust", "fold", "glaze", "knead", "mince", "poach", "roast", "whisk"]
@@ -184,13 +185,13 @@ def test_a_sentence_repeated_a_hundred_times_has_one_lot():
     batch = many(50)
     repeated = batch + [candidate(batch[0].text.upper() + "!", 0.0) for _ in range(100)]
     for seed in range(5):
-        drawn = [normalised(text) for text in texts(choose(repeated, 10, 1.0, seed), RANDOM)]
-        assert drawn == [normalised(text) for text in texts(choose(batch, 10, 1.0, seed), RANDOM)]
+        drawn = [normalise(text) for text in texts(choose(repeated, 10, 1.0, seed), RANDOM)]
+        assert drawn == [normalise(text) for text in texts(choose(batch, 10, 1.0, seed), RANDOM)]
 
 
 def test_labelled_sentences_are_left_out():
     batch = many(20)
-    selector = Selector(20, 0.5, 0, {normalised(batch[3].text)})
+    selector = Selector(20, 0.5, 0, {normalise(batch[3].text)})
     for item in batch:
         selector.add(item)
     assert batch[3] not in [item.candidate for item in selector.choose()]

@@ -2,29 +2,24 @@
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from model.jsonl import dumps
 from tests.conftest import ROOT, TINY_GOLD
 from tests.serving.command_line import (
     SEAR,
     run,
     shipped,
+    write_records,
 )
 
 
 @pytest.fixture
 def gold(tmp_path):
     """Write a file of gold records."""
-
-    def write(*rows: dict[str, object] | str) -> Path:
-        path = tmp_path / "gold.jsonl"
-        path.write_text("\n".join(row if isinstance(row, str) else dumps(row) for row in rows), encoding="utf-8")
-        return path
-
-    return write
+    return partial(write_records, tmp_path / "gold.jsonl")
 
 
 def test_evaluate_gives_the_metrics_of_every_axis(tiny_options):

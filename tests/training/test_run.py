@@ -289,7 +289,7 @@ def test_weights_of_an_earlier_run_are_packed_and_calibrated_anew_without_traini
     # The same gold: the same weights, calibration and metrics, and the log of the run that trained them.
     job = Job(
         "t", "2", tiny_config, tiny_codebook, [source(tiny_gold)], tmp_path / "again", encoder=tiny_encoder,
-        function_words=read_words(FUNCTION_WORDS), weights=float_weights_file(tiny_release), origin={"teacher": "none"},
+        function_words=read_words(FUNCTION_WORDS), weights=float_weights_file(tiny_release), origin={"teacher": {"name": "larger"}},
     )  # fmt: skip
     steps = []
     again = train(job, steps.append)
@@ -298,7 +298,7 @@ def test_weights_of_an_earlier_run_are_packed_and_calibrated_anew_without_traini
         assert again[key] == manifest[key]
     for file in (DELTA, LOG):
         assert (job.out / file).read_bytes() == (tiny_release / file).read_bytes()
-    assert (again["version"], again["origin"]) == ("2", {"teacher": "none"})
+    assert (again["version"], again["origin"]) == ("2", {"teacher": {"name": "larger"}})
 
 
 @pytest.mark.parametrize("there_is_data", [True, False])
