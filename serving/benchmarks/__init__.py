@@ -1,0 +1,1 @@
+"""Measurements of the service: scripts to be run, imported by nothing."""
