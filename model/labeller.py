@@ -1,6 +1,7 @@
 """Sentences and documents in, labelled records out: the one path of library, command line and HTTP."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,19 @@ from model.spans import Span
 MAX_DOCUMENT_CHARACTERS = 1_000_000
 # Fields of a document that labelling reads or writes; every other one is carried through as it is.
 _OWN_FIELDS = ("id", "text", "html", "status", "error", "sentences", "summary")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Input that was read and not labelled yet; what labels it may join its sentences with those of others.
+
+    Attributes:
+        sentences: What there is to label.
+        finish: Makes the results, in the order of the input, from a prediction for each sentence.
+    """
+
+    sentences: list[Sentence]
+    finish: Callable[[Sequence[Prediction]], list[dict[str, Any]]]
 
 
 class Labeller:
@@ -49,12 +63,14 @@ class Labeller:
         """Name, version and content hash of model and codebook."""
         return self.artifact.model_info
 
+    @property
+    def max_tokens(self) -> int:
+        """Tokens that the model sees of a sentence, special tokens included."""
+        return int(self.artifact.manifest["max_tokens"])
+
     def label(self, sentences: Sequence[Sentence]) -> list[dict[str, Any]]:
         """Label sentences; records come in the order of the sentences."""
-        return [
-            _labelled(sentence, prediction, Span(0, len(sentence.text)))
-            for sentence, prediction in zip(sentences, self.engine(sentences), strict=True)
-        ]
+        return _labelled_all(sentences, self.engine(sentences))
 
     def label_records(self, records: Iterable[Mapping[str, Any] | str], where: str = "inputs") -> list[dict[str, Any]]:
         """Label records `{"id", "text", "targets"?, ...}` or bare texts.
@@ -64,17 +80,27 @@ class Labeller:
         Args:
             where: What to call the list in messages.
         """
-        results: dict[int, dict[str, Any]] = {}
-        good: list[tuple[int, Sentence]] = []
+        reading = self.read_records(records, where)
+        return reading.finish(self.engine(reading.sentences))
+
+    def read_records(self, records: Iterable[Mapping[str, Any] | str], where: str = "inputs") -> Reading:
+        """Read records, without labelling them; see `label_records`."""
+        failed: dict[int, dict[str, Any]] = {}
+        sentences: list[Sentence] = []
+        count = 0
         for n, item in enumerate(records):
+            count += 1
             record = {"text": item} if isinstance(item, str) else item
             try:
-                good.append((n, read_sentence(record, f"{where}[{n}]", default_id=str(n))))
+                sentences.append(read_sentence(record, f"{where}[{n}]", default_id=str(n)))
             except RecordError as error:
-                results[n] = error_record(_id_or(str(n), record), str(error))
-        labelled = self.label([sentence for _, sentence in good])
-        results |= {n: record for (n, _), record in zip(good, labelled, strict=True)}
-        return [results[n] for n in range(len(results))]
+                failed[n] = error_record(_id_or(str(n), record), str(error))
+
+        def finish(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
+            labelled = iter(_labelled_all(sentences, predictions))
+            return [failed[n] if n in failed else next(labelled) for n in range(count)]
+
+        return Reading(sentences, finish)
 
     def label_documents(
         self, documents: Iterable[Mapping[str, Any]], places: Sequence[str] | None = None
@@ -86,6 +112,11 @@ class Labeller:
         Args:
             places: What to call each document in messages; by default `documents[0]` and so on.
         """
+        reading = self.read_documents(documents, places)
+        return reading.finish(self.engine(reading.sentences))
+
+    def read_documents(self, documents: Iterable[Mapping[str, Any]], places: Sequence[str] | None = None) -> Reading:
+        """Read and split documents, without labelling them; see `label_documents`."""
         read: list[tuple[dict[str, Any], list[Sentence | str]]] = []
         for n, document in enumerate(documents):
             where = places[n] if places else f"documents[{n}]"
@@ -103,9 +134,12 @@ class Labeller:
             if "html" in document:
                 head["text"] = article.text  # what the offsets count in
             read.append((head, list(document_sentences(article, identifier, document.get("language")))))
-        sentences = [item for _, items in read for item in items if isinstance(item, Sentence)]
-        predictions = iter(self.engine(sentences))
-        return [self._document(head, items, predictions) for head, items in read]
+
+        def finish(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
+            left = iter(predictions)
+            return [self._document(head, items, left) for head, items in read]
+
+        return Reading([item for _, items in read for item in items if isinstance(item, Sentence)], finish)
 
     def _document(
         self, head: dict[str, Any], items: list[Sentence | str], predictions: Iterator[Prediction]
@@ -207,6 +241,14 @@ def _id_or(default: str, record: object) -> str:
 def error_record(identifier: object, message: str) -> dict[str, Any]:
     """What stands in the place of a sentence or document that cannot be labelled."""
     return {"id": identifier, "status": ERROR, "error": message}
+
+
+def _labelled_all(sentences: Sequence[Sentence], predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
+    """Join sentences that are texts of their own with their predictions."""
+    return [
+        _labelled(sentence, prediction, Span(0, len(sentence.text)))
+        for sentence, prediction in zip(sentences, predictions, strict=True)
+    ]
 
 
 def _labelled(sentence: Sentence, prediction: Prediction, place: Span) -> dict[str, Any]:

@@ -3,16 +3,19 @@
 import asyncio
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from starlette.requests import Request
 
 from serving.limits import Limits
-from serving.problems import Problem, shown
+from serving.problems import Problem, shown, too_many_requests
 
 # Who sends too much is heard out for this many times the limit: a socket closed on unread bytes is reset, and the
 # client would see a broken pipe in place of the 413.
 LINGER = 4
+SMALL = 65_536  # bytes of a body that is parsed in about a millisecond, and counts for nothing among large ones
 INTEGER_DIGITS = 18  # 64 bits hold any such number; nothing that a request counts comes near
 
 
@@ -20,11 +23,51 @@ class ClientLeft(Exception):
     """The client closed the connection before it was answered."""
 
 
-async def read_body(request: Request, limits: Limits) -> bytes:
+class Room:
+    """The bytes that large bodies of all requests take up, from their first to the answer."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limit = limits.held_bytes
+        self.held = 0
+
+    @contextmanager
+    def hold(self) -> Iterator["Holding"]:
+        """Hold what one request brings, until it is answered."""
+        holding = Holding(self)
+        try:
+            yield holding
+        finally:
+            self.held -= holding.size
+
+    def take(self, size: int) -> bool:
+        """Take up some bytes, if there is room."""
+        if self.held + size > self._limit:
+            return False
+        self.held += size
+        return True
+
+
+class Holding:
+    """What one request holds of the room."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self.size = 0
+
+    def grow(self, size: int) -> bool:
+        """Grow to the size of a body, if there is room; a small body needs none."""
+        more = size - self.size if size > SMALL else 0
+        if more and not self._room.take(more):
+            return False
+        self.size += more
+        return True
+
+
+async def read_body(request: Request, limits: Limits, holding: Holding) -> bytes:
     """Read a whole body of JSON.
 
     Raises:
-        Problem: 408, 413 or 415.
+        Problem: 408, 413, 415, or 429 where too many large bodies are held.
         ClientLeft: The connection ended before the body did.
     """
     _check_media(request)
@@ -34,7 +77,7 @@ async def read_body(request: Request, limits: Limits) -> bytes:
         raise _too_large(limits)
     try:
         async with asyncio.timeout(limits.body_seconds):
-            return await _read(request, limits)
+            return await _read(request, limits, holding)
     except TimeoutError:
         raise Problem(
             408,
@@ -43,9 +86,9 @@ async def read_body(request: Request, limits: Limits) -> bytes:
         ) from None
 
 
-async def _read(request: Request, limits: Limits) -> bytes:
+async def _read(request: Request, limits: Limits, holding: Holding) -> bytes:
     chunks: list[bytes] = []
-    size, more = 0, True
+    size, more, room = 0, True, True
     while more:
         message = await request.receive()
         if message["type"] == "http.disconnect":
@@ -54,13 +97,16 @@ async def _read(request: Request, limits: Limits) -> bytes:
         size += len(chunk)
         if size > LINGER * limits.body_bytes:
             raise _too_large(limits)
-        if size <= limits.body_bytes:
+        room = room and (size > limits.body_bytes or holding.grow(size))
+        if size <= limits.body_bytes and room:
             chunks.append(chunk)
         else:
             chunks.clear()
         more = message.get("more_body", False)
     if size > limits.body_bytes:
         raise _too_large(limits)
+    if not room:
+        raise too_many_requests()
     return b"".join(chunks)
 
 

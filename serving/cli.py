@@ -94,18 +94,31 @@ def build(out: Path | None, model: Path | None, encoder: Path | None) -> int:
 @main.command(cls=Examples, epilog="""
 newsframe serve
 newsframe serve --port 8080 --workers 2
+newsframe serve --api-keys-file keys.txt --cors-origins "https://desk.example.org https://example.org"
 curl -s localhost:3000/v1/classify -H 'Content-Type: application/json' -d '{"inputs": ["The ministers met in Moscow."]}'
 """)  # fmt: skip
 @option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port to listen on.")
 @option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes, each with the model.")
+@option(
+    "--api-keys-file", type=PATH,
+    help="API keys, one a line; read anew when it changes. Keys may stand in NEWSFRAME_API_KEYS too. Without any, "
+    "everybody may ask.",
+)  # fmt: skip
+@option(
+    "--cors-origins", default="", metavar="ORIGINS",
+    help="Origins, such as https://example.org, of web pages whose scripts may ask; * is every one.",
+)  # fmt: skip
 @model_options
 @refusals
-def serve(host: str, port: int, workers: int, model: Path | None, encoder: Path | None) -> int:
+def serve(
+    host: str, port: int, workers: int, api_keys_file: Path | None, cors_origins: str, model: Path | None,
+    encoder: Path | None,
+) -> int:  # fmt: skip
     """Serve the model over HTTP."""
     from serving.launch import serve as launch
 
-    return launch(host, port, workers, model, encoder)
+    return launch(host, port, workers, model, encoder, api_keys_file, cors_origins.split())
 
 
 @main.command(cls=Examples, epilog="""

@@ -1,40 +1,66 @@
-"""The one worker thread that labels, the bounded queue before it, and how a place in it is given back.
+"""From a request's bytes to its answer's: a place, reading, the engine's turn, writing; within a time limit.
 
-One request is labelled at a time: the engine takes all cores for each. Joining the sentences of several requests
-into one run belongs here too, in place of the executor's queue.
+Small work is done in the loop, where it costs less than handing it to a thread. Large bodies, documents and large
+answers are read and written in threads of their own, so that neither the loop nor the engine waits for them.
 """
 
 import asyncio
-import copy
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
 
-from model.engine import Engine
-from model.labeller import Labeller
-from model.predictions import Prediction
-from model.records import Sentence
+from model.labeller import Labeller, Reading
+from serving.batching import Batcher
 from serving.limits import Limits
-from serving.problems import Problem, too_many_requests
+from serving.metrics import Metrics
+from serving.problems import Problem, encode, too_many_requests
 
-# Sentences between two looks at whether anybody still waits for the answer: about a third of a second on two cores.
-STEP = 64
-Answer = TypeVar("Answer")
+READING_THREADS = 2  # one page that is slow to read does not hold up all others
+# Sentences whose records are made and written in about a millisecond: not worth a thread.
+WRITTEN_AT_ONCE = 16
+Item = TypeVar("Item")
+Done = TypeVar("Done")
 
 
 class Abandoned(Exception):
     """Nobody waits for the answer any more."""
 
 
-class Inference:
-    """Runs a loaded labeller for many requests, one after the other."""
+class Wanted:
+    """Whether anybody still waits for the answer; threads look at it between two steps."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self) -> None:
+        self._abandoned = threading.Event()
+
+    def each(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Give items one by one, as long as the answer is wanted.
+
+        Raises:
+            Abandoned: It is not.
+        """
+        for item in items:
+            if self._abandoned.is_set():
+                raise Abandoned
+            yield item
+
+    def abandon(self) -> None:
+        """Nobody waits any more."""
+        self._abandoned.set()
+
+
+class Inference:
+    """Answers many requests with one loaded labeller."""
+
+    def __init__(self, limits: Limits, metrics: Metrics) -> None:
         self._limits = limits
+        self._metrics = metrics
         self._labeller: Labeller | None = None
-        self._pending: set[Future[Any]] = set()
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="inference")
+        self._batcher: Batcher | None = None
+        self._accepted = 0
+        self._threads = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="reading")
+        self._free_threads = asyncio.Semaphore(READING_THREADS)
 
     @property
     def labeller(self) -> Labeller:
@@ -46,46 +72,71 @@ class Inference:
     def load(self, labeller: Labeller) -> None:
         """Take a labeller; it serves from now on."""
         self._labeller = labeller
+        self._metrics.load(labeller.codebook)
+        limits = self._limits
+        self._batcher = Batcher(
+            labeller.engine, labeller.max_tokens, limits.run_tokens, limits.waiting_tokens, self._metrics
+        )
 
-    async def run(self, work: Callable[[Labeller], Answer]) -> Answer:
-        """Do some work with the labeller in the worker thread, when its turn comes.
+    async def answer(self, read: Callable[[Labeller, Wanted], Reading], in_thread: bool) -> bytes:
+        """Label what a request brought. Cancelled, its work leaves the queue, or stops at the next step.
 
-        Cancelled, it leaves the queue, or stops at the next step.
+        Args:
+            read: Reads the request.
+            in_thread: Whether reading may take long.
+
+        Returns:
+            The body of the reply.
 
         Raises:
-            Problem: 429, the queue is full; 504, it took too long.
+            Problem: 429, the queue is full; 504, it took too long; or what reading raises.
         """
-        if len(self._pending) > self._limits.waiting_requests:  # one of them is at work
+        with self._place():
+            try:
+                async with asyncio.timeout(self._limits.inference_seconds):
+                    return await self._answer(read, in_thread)
+            except TimeoutError:
+                seconds = self._limits.inference_seconds
+                raise Problem(
+                    504, f"expected an answer within {seconds:g} seconds, but found none. Send fewer or shorter items."
+                ) from None
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        if self._accepted > self._limits.waiting_requests:  # one of them is at work
             raise too_many_requests()
-        abandoned = threading.Event()
-        labeller = copy.copy(self.labeller)
-        labeller.engine = cast(Engine, _Interruptible(labeller.engine, abandoned))
-        future = self._executor.submit(work, labeller)
-        self._pending.add(future)
-        future.add_done_callback(self._pending.discard)
+        self._accepted += 1
         try:
-            async with asyncio.timeout(self._limits.inference_seconds):
-                return await asyncio.wrap_future(future)
-        except TimeoutError:
-            seconds = self._limits.inference_seconds
-            raise Problem(
-                504, f"expected an answer within {seconds:g} seconds, but found none. Send fewer or shorter items."
-            ) from None
+            yield
         finally:
-            abandoned.set()
+            self._accepted -= 1
 
+    async def _answer(self, read: Callable[[Labeller, Wanted], Reading], in_thread: bool) -> bytes:
+        labeller, batcher = self.labeller, self._batcher
+        assert batcher is not None
+        wanted = Wanted()
+        try:
+            reading = await self._do(lambda: read(labeller, wanted), in_thread)
+            predictions = await batcher.predict(reading.sentences)
 
-class _Interruptible:
-    """An engine that stops between two steps once its answer is not wanted any more."""
+            def write() -> bytes:
+                return encode({"model": labeller.model_info, "results": reading.finish(predictions)})
 
-    def __init__(self, engine: Engine, abandoned: threading.Event) -> None:
-        self._engine = engine
-        self._abandoned = abandoned
+            return await self._do(write, len(predictions) > WRITTEN_AT_ONCE)
+        finally:
+            wanted.abandon()
 
-    def __call__(self, sentences: Sequence[Sentence]) -> list[Prediction]:
-        predictions: list[Prediction] = []
-        for first in range(0, len(sentences), STEP):
-            if self._abandoned.is_set():
-                raise Abandoned
-            predictions += self._engine(sentences[first : first + STEP])
-        return predictions
+    async def _do(self, work: Callable[[], Done], in_thread: bool) -> Done:
+        if not in_thread:
+            return work()
+        # A request that is given up leaves its thread at work: the next one may enter only when that is free.
+        await self._free_threads.acquire()
+        loop = asyncio.get_running_loop()
+
+        def free(_: object) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._free_threads.release)
+
+        future = self._threads.submit(work)
+        future.add_done_callback(free)
+        return await asyncio.wrap_future(future)

@@ -6,17 +6,28 @@ In this process and not in one of its own: signals and the exit code then need n
 import os
 import socket
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from model.artifact import find_artifact
 from model.errors import ConfigError
 from serving import access_log
+from serving.keys import FILE_VARIABLE
+from serving.settings import ORIGINS_VARIABLE, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def serve(host: str, port: int, workers: int, model: Path | None = None, encoder: Path | None = None) -> int:
+def serve(
+    host: str,
+    port: int,
+    workers: int,
+    model: Path | None = None,
+    encoder: Path | None = None,
+    keys_file: Path | None = None,
+    origins: Sequence[str] = (),
+) -> int:
     """Serve until SIGTERM or SIGINT.
 
     Args:
@@ -24,14 +35,21 @@ def serve(host: str, port: int, workers: int, model: Path | None = None, encoder
         workers: Processes, each with the model; NEWSFRAME_THREADS, or else an equal share of the cores, for each.
         model: An artifact or trained weights, instead of the shipped model.
         encoder: A folder with the base encoder, where it is not installed.
+        keys_file: API keys, one a line, besides those of NEWSFRAME_API_KEYS.
+        origins: Of web pages whose scripts may ask.
 
     Returns:
         The exit code.
 
     Raises:
-        ConfigError: The address cannot be listened on.
+        ConfigError: The address cannot be listened on, or the keys or origins cannot be used.
         NewsframeError: There is no such model.
     """
+    if keys_file:
+        os.environ[FILE_VARIABLE] = str(keys_file.resolve())  # workers are elsewhere
+    if origins:
+        os.environ[ORIGINS_VARIABLE] = " ".join(origins)
+    Settings.from_environment()
     family, address = _resolve(host, port)
     artifact = find_artifact(model, encoder).resolve()  # the one slow part, once, before there are workers
     with tempfile.TemporaryDirectory(prefix="newsframe-") as home:

@@ -20,6 +20,9 @@ class Limits:
         id_characters: Code points of an id.
         field_characters: Code points of any other field that is carried through.
         waiting_requests: Requests that wait for the model while it is at work for another.
+        waiting_tokens: Tokens of the sentences that wait for the model, estimated as a quarter of their bytes.
+        run_tokens: Tokens that the model labels in one go, of one or more requests, estimated likewise.
+        held_bytes: Bytes of the large bodies (over 64 kB) that are held at once, of all requests.
         body_seconds: Time to send a body in.
         inference_seconds: Time from a whole request to its answer, waiting included.
     """
@@ -33,6 +36,9 @@ class Limits:
     id_characters: int = 256
     field_characters: int = 2_000
     waiting_requests: int = 64
+    waiting_tokens: int = 16_384
+    run_tokens: int = 1_024
+    held_bytes: int = 32 * 1024 * 1024
     body_seconds: float = 10.0
     inference_seconds: float = 30.0
 

@@ -13,10 +13,27 @@ CLIENT_LEFT = 499  # for the log and the metrics: nobody is there to read it
 # What is said where the refusal comes from below (BentoML, Starlette) and its own words are not for the public.
 DETAILS = {
     400: "expected a request that can be read, but found another. Correct it.",
+    401: "expected a valid API key, but found none. Send the header `Authorization: Bearer KEY`.",
     404: "expected a path of this service, but found another. See /docs.json.",
     405: "expected another method for this path. See the header Allow.",
     500: "the service failed; the text was not at fault. Try again, or tell who runs it.",
     503: "the service is starting or stopping. Try again later.",
+}
+# What the metrics call a refusal. 499 and 500 are no refusals, but no success either.
+REASONS = {
+    400: "not_json",
+    401: "no_key",
+    404: "no_such_path",
+    405: "method",
+    408: "slow_body",
+    413: "too_large",
+    415: "media_type",
+    422: "wrong_fields",
+    429: "queue_full",
+    CLIENT_LEFT: "client_left",
+    500: "failure",
+    503: "not_ready",
+    504: "too_slow",
 }
 
 
@@ -65,6 +82,19 @@ def title_of(status: int) -> str:
 def too_many_requests() -> Problem:
     """The queue is full."""
     return Problem(429, "expected room in the queue, but found it full. Try again later.", headers={"Retry-After": "1"})
+
+
+def no_valid_key(given: bool) -> Problem:
+    """There is no API key, or another than the valid ones (RFC 6750, 3)."""
+    error = ', error="invalid_token"' if given else ""
+    return Problem(401, headers={"WWW-Authenticate": f'Bearer realm="newsframe"{error}'})
+
+
+def no_such_preflight() -> Problem:
+    """A browser asks for what the page's origin is not allowed."""
+    return Problem(
+        400, "expected a preflight of an allowed origin, method and headers, but found another. See /docs.json."
+    )
 
 
 def not_ready() -> Problem:

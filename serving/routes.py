@@ -1,30 +1,29 @@
 """The endpoints: a Starlette app that BentoML mounts, so that its metrics and traces see every request."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any
 
+from opentelemetry import trace
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from model.labeller import Labeller
-from serving.body import ClientLeft, parse_json, read_body
+from model.labeller import Labeller, Reading
+from serving.body import SMALL, ClientLeft, Room, parse_json, read_body
 from serving.gateway import NOTES
 from serving.index_page import HEADERS, INDEX_PAGE
-from serving.inference import Inference
+from serving.inference import Inference, Wanted
 from serving.lifecycle import Lifecycle
 from serving.limits import Limits
+from serving.metrics import Metrics
 from serving.openapi import openapi_document
 from serving.problems import CLIENT_LEFT, Problem, encode
 from serving.schemas import classify_inputs, document_inputs
 from serving.versions import versions
 
-# A body up to this many bytes is parsed in about a millisecond: not worth a thread.
-PARSED_AT_ONCE = 65_536
-Item = TypeVar("Item")
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -34,12 +33,15 @@ class Api:
     Attributes:
         app: What BentoML mounts.
         lifecycle: Whether requests are accepted, and how many are at work.
+        metrics: What is counted of them.
     """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.lifecycle = Lifecycle()
-        self.inference = Inference(limits)
+        self.metrics = Metrics()
+        self.room = Room(limits)
+        self.inference = Inference(limits, self.metrics)
         self.static: dict[str, bytes] = {}  # what never changes while a model is loaded, by path
         posts: dict[str, Endpoint] = {"/v1/classify": self._classify, "/v1/documents": self._split}
         gets = ("/v1/info", "/v1/codebook", "/docs.json")
@@ -58,14 +60,20 @@ class Api:
         """Every path that the app serves."""
         return frozenset(route.path for route in self.app.routes if isinstance(route, Route))
 
-    def load(self, labeller: Labeller) -> None:
-        """Take a labeller, warm it up, and accept requests."""
+    def load(self, labeller: Labeller, needs_key: bool = False) -> None:
+        """Take a labeller, warm it up, and accept requests.
+
+        Args:
+            needs_key: Whether to say that requests need an API key; the gateway asks for it.
+        """
         model, known = labeller.model_info, versions()
         info = {"model": model, "codebook": model["codebook"], "limits": self.limits.to_dict(), "versions": known}
         self.static = {
             "/v1/info": encode(info),
             "/v1/codebook": encode(labeller.codebook.to_dict()),
-            "/docs.json": encode(openapi_document(labeller, known["newsframe"])),  # labels its examples: the warm-up
+            "/docs.json": encode(
+                openapi_document(labeller, known["newsframe"], needs_key)
+            ),  # labels its examples: the warm-up
         }
         self.inference.load(labeller)
         self.lifecycle.open()
@@ -81,45 +89,62 @@ class Api:
         return Response(self.static[request.scope["path"]], media_type="application/json")
 
     async def _classify(self, request: Request) -> Response:
-        inputs = await self._read(request, classify_inputs)
-        return await self._answer(request, lambda labeller: labeller.label_records(inputs))
+        def read(body: bytes, labeller: Labeller, _: Wanted) -> Reading:
+            inputs = classify_inputs(parse_json(body))
+            request.scope[NOTES]["items"] = len(inputs)
+            return labeller.read_records(inputs)
+
+        return await self._answer(request, read, SMALL)
 
     async def _split(self, request: Request) -> Response:
-        documents = await self._read(request, document_inputs)
-        return await self._answer(request, lambda labeller: labeller.label_documents(documents))
+        def read(body: bytes, labeller: Labeller, wanted: Wanted) -> Reading:
+            documents = document_inputs(parse_json(body))
+            request.scope[NOTES]["items"] = len(documents)
+            return labeller.read_documents(wanted.each(documents))
 
-    async def _read(self, request: Request, check: Callable[[object], list[Item]]) -> list[Item]:
-        body = await read_body(request, self.limits)
+        return await self._answer(request, read, at_once=0)
 
-        def read() -> list[Item]:
-            return check(parse_json(body))
-
-        items = read() if len(body) <= PARSED_AT_ONCE else await asyncio.to_thread(read)
-        request.scope[NOTES]["items"] = len(items)
-        return items
-
-    async def _answer(self, request: Request, label: Callable[[Labeller], Sequence[dict[str, Any]]]) -> Response:
-        """Label in the worker thread, unless the client leaves before."""
-
-        def work(labeller: Labeller) -> bytes:
-            return encode({"model": labeller.model_info, "results": label(labeller)})
-
-        labelling = asyncio.ensure_future(self.inference.run(work))
-        leaving = asyncio.ensure_future(_until_left(request))
-        try:
-            await asyncio.wait((labelling, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if not labelling.done():
-                raise ClientLeft
-            return Response(labelling.result(), media_type="application/json")
-        finally:
-            for task in (labelling, leaving):
-                task.cancel()
-            await asyncio.gather(labelling, leaving, return_exceptions=True)
+    async def _answer(
+        self, request: Request, read: Callable[[bytes, Labeller, Wanted], Reading], at_once: int
+    ) -> Response:
+        """Read, label and answer; `at_once` is the size of a body that is read in the loop."""
+        with self.room.hold() as holding:
+            body = await read_body(request, self.limits, holding)
+            answer = self.inference.answer(lambda *loaded: read(body, *loaded), len(body) > at_once)
+            reply = await _unless_left(request, answer)
+        span = trace.get_current_span()
+        if span.is_recording():
+            span.set_attributes({f"newsframe.{name}": value for name, value in request.scope[NOTES].items()})
+        return Response(reply, media_type="application/json")
 
 
-async def _until_left(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+async def _unless_left(request: Request, work: Awaitable[bytes]) -> bytes:
+    """Do some work, and cancel it when the client leaves.
+
+    Raises:
+        ClientLeft: It did.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    left = False
+
+    async def watch() -> None:
+        nonlocal left
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        left = True
+        task.cancel()
+
+    watcher = asyncio.ensure_future(watch())
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if not left:
+            raise
+        task.uncancel()
+        raise ClientLeft from None
+    finally:
+        watcher.cancel()
 
 
 async def _index(_: Request) -> Response:

@@ -7,23 +7,24 @@ forms of their own, log tracebacks that quote the text, and describe themselves 
 """
 
 import gc
-import os
 import sys
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import bentoml
-from _bentoml_impl.server.app import ServiceAppFactory
 
-from model.errors import ConfigError, NewsframeError
-from model.labeller import Labeller
+from model.artifact import find_artifact, load_artifact
+from model.errors import NewsframeError
 from serving import access_log
-from serving.gateway import PROBES, Gateway
-from serving.limits import LIMITS
-from serving.routes import Api
+from serving.settings import Settings
 
-api = Api(LIMITS)
+if TYPE_CHECKING:  # a worker alone needs these: the supervisor starts without them
+    from serving.routes import Api
+
+Loaded = TypeVar("Loaded")
 
 
 class GatewayService(bentoml.Service[Any]):  # type: ignore[misc]  # BentoML is not typed
@@ -31,14 +32,28 @@ class GatewayService(bentoml.Service[Any]):  # type: ignore[misc]  # BentoML is 
 
     def to_asgi(self, is_main: bool = True) -> Any:
         """Make the app of a worker; see `bentoml.Service.to_asgi`."""
+        from _bentoml_impl.server.app import ServiceAppFactory
+
+        from serving.gateway import PROBES, Gateway
+
         access_log.configure()
+        settings, api = _or_exit(Settings.from_environment), _api()
+        self.mount_asgi_app(api.app, path="/")
         self.inject_config()
         factory = ServiceAppFactory(self, is_main=is_main)
         factory.timeout = None  # BentoML's keeps memory for every request until its timer ends; ours does not
-        return Gateway(factory(), api.paths | PROBES, api.lifecycle)
+        return Gateway(_without_idle_tracing(factory()), api.paths | PROBES, api.lifecycle, api.metrics, settings)
 
 
-@bentoml.asgi_app(api.app, path="/")
+@cache
+def _api() -> "Api":
+    """The endpoints of this process."""
+    from serving.limits import LIMITS
+    from serving.routes import Api
+
+    return Api(LIMITS)
+
+
 @bentoml.service(
     name="newsframe",
     service_class=GatewayService,
@@ -51,8 +66,13 @@ class Newsframe:
 
     def __init__(self) -> None:
         """Load the model and warm it up; the worker takes no connection before this is done."""
+        from model.labeller import Labeller
+        from serving.metrics import forget_dead_workers
+
         start = time.monotonic()
-        api.load(_load())
+        settings, api = _or_exit(Settings.from_environment), _api()
+        forget_dead_workers()
+        api.load(_or_exit(lambda: Labeller.load(threads=settings.threads)), settings.keys.required)
         access_log.write("ready", seconds=round(time.monotonic() - start, 2), model=api.inference.labeller.model_info)
         gc.collect()
         gc.freeze()  # what is loaded now stays: the collector need not look at it again, and pause
@@ -60,34 +80,38 @@ class Newsframe:
     @bentoml.on_deployment  # type: ignore[untyped-decorator]
     @staticmethod
     def check() -> None:
-        """Load the model once in the supervisor, before any worker starts.
+        """Check settings and model once in the supervisor, before any worker starts.
 
         A worker that fails is started anew, for ever; a start that cannot succeed must end here, and say why.
         """
-        _load()
+        _or_exit(Settings.from_environment)
+        _or_exit(lambda: load_artifact(find_artifact()))
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def drain_on_signals(self) -> None:
         """Stop gracefully; see `Lifecycle`."""
         if threading.current_thread() is threading.main_thread():
-            api.lifecycle.drain_on_signals()
+            _api().lifecycle.drain_on_signals()
 
     async def __is_ready__(self) -> bool:
         """What /readyz says."""
-        return api.lifecycle.is_ready
+        return _api().lifecycle.is_ready
 
 
-def _load() -> Labeller:
-    """Load the model, or end the process with one line on stderr."""
+def _without_idle_tracing(app: Any) -> Any:
+    """Take BentoML's tracing out of an app if its configuration names no exporter: it costs 0.6 ms a request."""
+    from bentoml._internal.configuration.containers import BentoMLContainer
+    from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+
+    if not BentoMLContainer.tracing.exporter_type.get():
+        app.user_middleware = [m for m in app.user_middleware if m.cls is not OpenTelemetryMiddleware]
+    return app
+
+
+def _or_exit(load: Callable[[], Loaded]) -> Loaded:
+    """Load something, or end the process with one line on stderr."""
     try:
-        return Labeller.load(threads=_threads())
+        return load()
     except NewsframeError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(1) from None
-
-
-def _threads() -> int:
-    value = os.environ.get("NEWSFRAME_THREADS", "0")
-    if not value.isdecimal():
-        raise ConfigError(f"NEWSFRAME_THREADS: expected a number, but found {value!r:.40}. Set 0 for all cores.")
-    return int(value)

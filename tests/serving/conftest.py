@@ -21,11 +21,14 @@ from model.records import Sentence
 from model.spans import Span
 from model.weights import RELEASE
 from serving.gateway import Gateway
+from serving.keys import Keys
 from serving.limits import LIMITS, Limits
 from serving.routes import Api
+from serving.settings import Settings
 from tests.serving.server import free_port, start_server, wait_until_ready
 
 PROBLEM = "application/problem+json"
+NO_KEYS = Settings(Keys())
 
 
 class Contract:
@@ -48,7 +51,7 @@ class Contract:
             described = operation["responses"][str(response.status_code)]
         if "$ref" in described:
             described = self.document["components"]["responses"][described["$ref"].rsplit("/")[-1]]
-        for header, about in described.get("headers", {}).items():
+        for header, about in described["headers"].items():
             assert re.search(about["schema"].get("pattern", ""), response.headers[header])
         media = response.headers["content-type"].partition(";")[0]
         assert media in described["content"], f"{media} is none of {sorted(described['content'])}"
@@ -162,7 +165,7 @@ def stub_labeller(tiny_codebook: Codebook) -> Labeller:
     labeller = Labeller.__new__(Labeller)
     book = {"name": tiny_codebook.name, "version": tiny_codebook.version, "sha256": tiny_codebook.sha256}
     info = {"name": "stub", "version": "0", "sha256": "0" * 64, "codebook": book}
-    labeller.artifact = SimpleNamespace(codebook=tiny_codebook, model_info=info)
+    labeller.artifact = SimpleNamespace(codebook=tiny_codebook, model_info=info, manifest={"max_tokens": 256})
     labeller.engine = StubEngine(tiny_codebook)
     return labeller
 
@@ -171,12 +174,12 @@ def stub_labeller(tiny_codebook: Codebook) -> Labeller:
 def local(stub_labeller: Labeller) -> Callable[..., Local]:
     """Make an app with a loaded stub and, where a test says so, other limits."""
 
-    def make(limits: Limits = LIMITS, load: bool = True) -> Local:
+    def make(limits: Limits = LIMITS, load: bool = True, settings: Settings = NO_KEYS) -> Local:
         api = Api(limits)
-        app = Gateway(api.app, api.paths, api.lifecycle)
+        app = Gateway(api.app, api.paths, api.lifecycle, api.metrics, settings)
         document: dict[str, Any] = {}
         if load:
-            api.load(stub_labeller)
+            api.load(stub_labeller, settings.keys.required)
             document = json.loads(api.static["/docs.json"])
         return Local(api, app, stub_labeller.engine, Contract(document))
 

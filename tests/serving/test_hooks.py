@@ -24,7 +24,9 @@ def test_the_hooks_into_bentoml_are_where_they_were(
     import bentoml
     from _bentoml_impl.server.app import ServiceAppFactory
     from _bentoml_impl.server.serving import serve_http
+    from bentoml._internal.configuration.containers import BentoMLContainer
     from bentoml._internal.server.http.traffic import TimeoutMiddleware
+    from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 
     from serving import access_log, service
 
@@ -44,12 +46,15 @@ def test_the_hooks_into_bentoml_are_where_they_were(
     assert list(inspect.signature(bentoml.Service.to_asgi).parameters) == ["self", "is_main"]
     monkeypatch.setattr(access_log, "configure", lambda: None)
     monkeypatch.setattr(access_log, "write", lambda event, **fields: None)
-    monkeypatch.setattr(service, "_load", lambda: stub_labeller)
+    monkeypatch.setattr(Labeller, "load", lambda threads: stub_labeller)
     monkeypatch.setattr(service.gc, "freeze", lambda: None)
     assert {"service", "is_main"} <= set(inspect.signature(ServiceAppFactory.__init__).parameters)
     gateway = newsframe.to_asgi()
     inside = gateway.app
-    assert TimeoutMiddleware not in [middleware.cls for middleware in inside.user_middleware]
+    middlewares = [middleware.cls for middleware in inside.user_middleware]
+    assert TimeoutMiddleware not in middlewares
+    assert OpenTelemetryMiddleware not in middlewares  # no exporter is configured; see test_operation.py
+    assert BentoMLContainer.tracing.exporter_type.get() is None
     assert not any("access" in middleware.cls.__name__.lower() for middleware in inside.user_middleware)
 
     async def ask() -> list[int]:

@@ -15,7 +15,7 @@ from serving import access_log
 from serving.gateway import Gateway
 from serving.limits import LIMITS
 from serving.problems import Problem, encode, shown
-from tests.serving.conftest import PROBLEM, Local
+from tests.serving.conftest import NO_KEYS, PROBLEM, Local
 
 Make = Callable[..., Local]
 JSON = {"Content-Type": "application/json"}
@@ -112,7 +112,7 @@ def test_a_slow_body_is_a_408(local: Make) -> None:
 
 
 def test_an_answer_that_takes_too_long_is_a_504_and_its_work_ends(local: Make) -> None:
-    service = local(replace(LIMITS, inference_seconds=0.1))
+    service = local(replace(LIMITS, inference_seconds=0.1, run_tokens=320))
     runs: list[int] = []
     released = threading.Event()
     service.engine.before = lambda sentences: (runs.append(len(sentences)), released.wait(5))
@@ -126,7 +126,7 @@ def test_an_answer_that_takes_too_long_is_a_504_and_its_work_ends(local: Make) -
             return status
 
     assert asyncio.run(ask()) == 504
-    assert runs == [64]  # of the four steps of 256 sentences, only the one that was under way
+    assert runs == [64]  # of the four runs of 320 tokens, 5 a sentence, only the one that was under way
 
 
 def test_a_full_queue_is_a_429_and_probes_are_answered_meanwhile(local: Make) -> None:
@@ -147,7 +147,7 @@ def test_a_full_queue_is_a_429_and_probes_are_answered_meanwhile(local: Make) ->
 
 
 def test_a_client_that_leaves_gives_its_place_back(local: Make) -> None:
-    service = local(replace(LIMITS, waiting_requests=0))
+    service = local(replace(LIMITS, waiting_requests=0, run_tokens=320))
     released, runs = threading.Event(), []
     service.engine.before = lambda sentences: (runs.append(len(sentences)), released.wait(5))
 
@@ -183,7 +183,7 @@ def test_a_client_that_leaves_gives_its_place_back(local: Make) -> None:
             pytest.fail("the place was not given back")
 
     asyncio.run(ask())
-    assert runs == [64, 1]
+    assert runs == [80, 1]  # a run of 320 tokens: 4 a sentence
 
 
 def test_a_failure_is_a_500_and_the_log_says_where_but_not_of_what(
@@ -256,7 +256,7 @@ def test_a_refusal_from_below_leaves_in_our_form_and_without_its_words(local: Ma
             sent.append(message)
 
         scope = {"type": "http", "method": "GET", "path": "/readyz", "headers": []}
-        await Gateway(below, {"/readyz"}, api.lifecycle)(scope, None, send)
+        await Gateway(below, {"/readyz"}, api.lifecycle, api.metrics, NO_KEYS)(scope, None, send)
 
     asyncio.run(ask())
     start, body = sent

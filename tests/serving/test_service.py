@@ -55,6 +55,9 @@ def test_info_names_the_model_and_every_limit(service: Service, labeller: Labell
         "id_characters": 256,
         "field_characters": 2_000,
         "waiting_requests": 64,
+        "waiting_tokens": 16_384,
+        "run_tokens": 1_024,
+        "held_bytes": 33_554_432,
         "body_seconds": 10.0,
         "inference_seconds": 30.0,
     }
