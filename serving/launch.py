@@ -7,6 +7,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from serving.keys import FILE_VARIABLE
 from serving.settings import ORIGINS_VARIABLE, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
+CHECK_SECONDS = 0.5
 
 
 def serve(
@@ -70,6 +72,7 @@ def serve(
 
 def _supervise(address: str, port: int, workers: int) -> None:
     # Only now: BentoML reads its environment when it is imported.
+    import bentoml._internal.utils.circus as supervision
     from _bentoml_impl.server.serving import serve_http
 
     from serving.lifecycle import DRAIN_LIMIT_SECONDS
@@ -80,6 +83,8 @@ def _supervise(address: str, port: int, workers: int) -> None:
     service.working_dir = str(ROOT)
     service.config["workers"] = workers
     service.inject_config()
+    # BentoML looks for dead workers every ten seconds; a client of the only worker should not wait as long.
+    supervision.create_standalone_arbiter = partial(supervision.create_standalone_arbiter, check_delay=CHECK_SECONDS)
     serve_http(service, host=address, port=port, timeout_graceful_shutdown=int(DRAIN_LIMIT_SECONDS))
 
 

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,6 +23,7 @@ from serving import access_log
 from serving.settings import Settings
 
 if TYPE_CHECKING:  # a worker alone needs these: the supervisor starts without them
+    from model.labeller import Labeller
     from serving.routes import Api
 
 Loaded = TypeVar("Loaded")
@@ -32,17 +34,27 @@ class GatewayService(bentoml.Service[Any]):  # type: ignore[misc]  # BentoML is 
 
     def to_asgi(self, is_main: bool = True) -> Any:
         """Make the app of a worker; see `bentoml.Service.to_asgi`."""
+        access_log.configure()
+        _loading()
         from _bentoml_impl.server.app import ServiceAppFactory
 
         from serving.gateway import PROBES, Gateway
 
-        access_log.configure()
         settings, api = _or_exit(Settings.from_environment), _api()
         self.mount_asgi_app(api.app, path="/")
         self.inject_config()
         factory = ServiceAppFactory(self, is_main=is_main)
         factory.timeout = None  # BentoML's keeps memory for every request until its timer ends; ours does not
         return Gateway(_without_idle_tracing(factory()), api.paths | PROBES, api.lifecycle, api.metrics, settings)
+
+
+@cache
+def _loading() -> "Future[Labeller]":
+    """The labeller of this process, loaded in a thread while BentoML is imported: both take half a second and more."""
+    from model.labeller import Labeller
+
+    threads = _or_exit(Settings.from_environment).threads
+    return ThreadPoolExecutor(1, thread_name_prefix="loading").submit(Labeller.load, threads=threads)
 
 
 @cache
@@ -66,13 +78,12 @@ class Newsframe:
 
     def __init__(self) -> None:
         """Load the model and warm it up; the worker takes no connection before this is done."""
-        from model.labeller import Labeller
         from serving.metrics import forget_dead_workers
 
         start = time.monotonic()
         settings, api = _or_exit(Settings.from_environment), _api()
         forget_dead_workers()
-        api.load(_or_exit(lambda: Labeller.load(threads=settings.threads)), settings.keys.required)
+        api.load(_or_exit(_loading().result), settings.keys.required)
         access_log.write("ready", seconds=round(time.monotonic() - start, 2), model=api.inference.labeller.model_info)
         gc.collect()
         gc.freeze()  # what is loaded now stays: the collector need not look at it again, and pause
