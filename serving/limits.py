@@ -37,7 +37,7 @@ class Limits:
     field_characters: int = 2_000
     waiting_requests: int = 64
     waiting_tokens: int = 16_384
-    run_tokens: int = 1_024
+    run_tokens: int = 512
     held_bytes: int = 32 * 1024 * 1024
     body_seconds: float = 10.0
     inference_seconds: float = 30.0

@@ -56,7 +56,7 @@ def test_info_names_the_model_and_every_limit(service: Service, labeller: Labell
         "field_characters": 2_000,
         "waiting_requests": 64,
         "waiting_tokens": 16_384,
-        "run_tokens": 1_024,
+        "run_tokens": 512,
         "held_bytes": 33_554_432,
         "body_seconds": 10.0,
         "inference_seconds": 30.0,
