@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from model.errors import ConfigError
 from serving import lifecycle
 from serving.launch import serve
 from tests.serving.conftest import PROBLEM, Service
-from tests.serving.server import free_port, start_server, wait_until_ready
+from tests.serving.server import ROOT, free_port, start_server, wait_until_ready
 
 
 def test_a_port_that_is_taken_is_one_line() -> None:
@@ -33,6 +34,26 @@ def test_a_port_that_is_taken_is_one_line() -> None:
     assert str(refused.value) == (
         f"newsframe: expected a free port {port} at 127.0.0.1, but found: Address already in use. Choose another address."
     )
+
+
+def test_a_bad_file_of_keys_ends_the_start_before_anything_is_loaded(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("too-short\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "serving.cli", "serve", "--port", str(free_port()), "--api-keys-file", str(file)],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"{file}:1: expected an API key of at least 16 letters, digits or -._~+/, but found one of 9. "
+        "Make one with `openssl rand -hex 32`.\n"
+    )
+
+
+def test_an_origin_that_is_none_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEWSFRAME_CORS_ORIGINS", "")
+    with pytest.raises(ConfigError, match="NEWSFRAME_CORS_ORIGINS: expected origins"):
+        serve("127.0.0.1", free_port(), 1, origins=["example.org"])
 
 
 def test_an_altered_model_ends_the_start_with_one_line(service: Service, tmp_path: Path) -> None:
