@@ -11,7 +11,7 @@ export HF_HUB_OFFLINE := 1
 export BENTOML_DO_NOT_TRACK := True
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check fix bento benchmark clean
+.PHONY: help serve test slow check fix bento benchmark clean
 
 help:  ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -33,7 +33,10 @@ serve: $(VENV)/.serve  ## Set up, build the model, serve HTTP API and page on 12
 	exec $(BIN)/newsframe serve
 
 test: $(VENV)/.dev  ## Run the tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+slow: $(VENV)/.dev  ## Run the slow ones: generated requests, overload, killed workers, stops under load
+	$(BIN)/python -m pytest -m slow $(ARGS)
 
 check: $(VENV)/.dev  ## Style, types, and a bento built, loaded and queried from another folder
 	$(BIN)/ruff check .

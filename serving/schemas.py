@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from model.errors import SHOWN
+from serving.body import INTEGER_DIGITS
 from serving.limits import LIMITS
 from serving.problems import Problem, shown
 
@@ -44,6 +45,12 @@ _EITHER = Discriminator(_tag, custom_error_type="either", custom_error_message="
 Text = Annotated[str, PlainValidator(_string, json_schema_input_type=str)]
 Identifier = Annotated[str, Field(min_length=1, max_length=LIMITS.id_characters)]
 Carried = Annotated[str, Field(max_length=LIMITS.field_characters)]
+# Stated, not checked: a number with more digits is no JSON to us, and what lies outside the text is for the labeller.
+_LARGEST = 10**INTEGER_DIGITS - 1
+Offset = Annotated[
+    int,
+    Field(description="Without a decimal point.", json_schema_extra={"minimum": -_LARGEST, "maximum": _LARGEST}),
+]
 
 
 class _Shape(BaseModel):
@@ -53,8 +60,8 @@ class _Shape(BaseModel):
 class TargetSpan(_Shape):
     """A target by its half-open code-point offsets into the text."""
 
-    start: int
-    end: int
+    start: Offset
+    end: Offset
 
 
 Target = Annotated[Annotated[Text, Tag(_STRING)] | Annotated[TargetSpan, Tag(_OBJECT)], _EITHER]

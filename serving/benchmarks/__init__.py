@@ -1,1 +1,1 @@
-"""Measurements of the service: scripts to be run, imported by nothing."""
+"""Measurements as scripts, one command each."""
