@@ -34,6 +34,8 @@ class GatewayService(bentoml.Service[Any]):  # type: ignore[misc]  # BentoML is 
 
     def to_asgi(self, is_main: bool = True) -> Any:
         """Make the app of a worker; see `bentoml.Service.to_asgi`."""
+        # Where it is installed, uvicorn would parse with it, and it holds headers of any size; h11 refuses over 16 kB.
+        sys.modules["httptools"] = None  # type: ignore[assignment]  # as Python has it: this import fails
         access_log.configure()
         _loading()
         from _bentoml_impl.server.app import ServiceAppFactory

@@ -51,8 +51,12 @@ def test_the_hooks_into_bentoml_are_where_they_were(
     assert {"service", "is_main"} <= set(inspect.signature(ServiceAppFactory.__init__).parameters)
     gateway = newsframe.to_asgi()
     inside = gateway.app
+    from uvicorn.protocols.http.auto import AutoHTTPProtocol
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
     middlewares = [middleware.cls for middleware in inside.user_middleware]
     assert TimeoutMiddleware not in middlewares
+    assert AutoHTTPProtocol is H11Protocol  # the other one, httptools, holds headers of any size
     assert OpenTelemetryMiddleware not in middlewares  # no exporter is configured; see test_operation.py
     assert BentoMLContainer.tracing.exporter_type.get() is None
     assert not any("access" in middleware.cls.__name__.lower() for middleware in inside.user_middleware)

@@ -418,3 +418,11 @@ def test_the_log_has_one_line_of_json_a_request_and_never_a_text(service: Servic
         ("request", "GET", None, 404, None),
     ]
     assert all(line["ms"] > 0 and line["bytes_out"] > 0 for line in lines)
+
+
+def test_a_header_without_an_end_is_refused_and_not_held(service: Service) -> None:
+    where = (service.client.base_url.host, service.client.base_url.port)
+    with socket.create_connection(where, timeout=10) as connection:
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nX-A: " + b"a" * 100_000)
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 400 ")
+    assert service.client.get("/readyz").status_code == 200
