@@ -35,7 +35,7 @@ class Limits:
     targets: int = MAX_TARGETS
     id_characters: int = 256
     field_characters: int = 2_000
-    waiting_requests: int = 64
+    waiting_requests: int = 48
     waiting_tokens: int = 16_384
     run_tokens: int = 512
     held_bytes: int = 32 * 1024 * 1024

@@ -54,7 +54,7 @@ def test_info_names_the_model_and_every_limit(service: Service, labeller: Labell
         "targets": 100,
         "id_characters": 256,
         "field_characters": 2_000,
-        "waiting_requests": 64,
+        "waiting_requests": 48,
         "waiting_tokens": 16_384,
         "run_tokens": 512,
         "held_bytes": 33_554_432,
