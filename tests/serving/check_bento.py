@@ -2,7 +2,8 @@
 
     .venv/bin/python tests/serving/check_bento.py
 
-Takes about half a minute; prints the bento's size; exits with 1 at the first thing that is wrong.
+It is served as its container serves it: by its path, and with one folder to write to. Takes about half a minute; prints
+the bento's size; exits with 1 at the first thing that is wrong.
 """
 
 import json
@@ -24,10 +25,11 @@ sys.path.insert(0, str(ROOT))
 from model.artifact import build_artifact  # noqa: E402
 from model.labeller import Labeller  # noqa: E402
 from model.weights import RELEASE  # noqa: E402
+from tests.serving.closure import needed_files  # noqa: E402
 from tests.serving.server import free_port, strayed, wait_until_ready  # noqa: E402
 
 SENTENCES = ["The two ministers met in Geneva on Monday.", "Rebels shelled the town, the army said."]
-INCLUDED = {"model", "serving", "artifact", "bentofile.yaml", "pyproject.toml", "LICENSE"}
+BESIDE_THE_ROOMS = {"bentofile.yaml", "pyproject.toml", "LICENSE"}
 NOT_THE_PROJECT = shutil.ignore_patterns(
     ".venv", ".git", "artifact", "build", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info"
 )
@@ -62,12 +64,61 @@ def build(project: Path, environment: dict[str, str]) -> Path:
     artifact = build_artifact(RELEASE, out=project / "artifact")
     command = [sys.executable, "-m", "bentoml", "build", "--output", "tag"]
     run(command, project, environment)
-    [bento] = Path(environment["BENTOML_HOME"], "bentos/newsframe").glob("*/src")
-    if strangers := {path.name for path in bento.iterdir()} - INCLUDED:
-        fail(f"the bento should not hold {sorted(strangers)}")
-    size = sum(path.stat().st_size for path in bento.parent.rglob("*") if path.is_file())
-    print(f"the bento has {size / 1e6:.1f} MB")
+    bento = bento_of(environment)
+    source = {str(path.relative_to(bento / "src")) for path in (bento / "src").rglob("*") if path.is_file()}
+    expected = needed_files("serving.service") | BESIDE_THE_ROOMS
+    expected |= {f"artifact/{path.name}" for path in artifact.iterdir()}
+    if source != expected:
+        fail(f"the bento should not hold {sorted(source - expected)}, and lacks {sorted(expected - source)}")
+    if problem := problem_of_image(bento):
+        fail(f"{bento / 'env/docker/Dockerfile'}: {problem}")
+    sizes = {
+        "all": size_of(bento),
+        "the model": size_of(bento / "src/artifact"),
+        "the code": size_of(bento / "src/model"),
+    }
+    sizes["the code"] += size_of(bento / "src/serving")
+    print("the bento has", ", ".join(f"{size / 1e6:.2f} MB ({name})" for name, size in sizes.items()))
     return artifact
+
+
+def bento_of(environment: dict[str, str]) -> Path:
+    """The folder of the one bento that was built."""
+    [bento] = [path.parent for path in Path(environment["BENTOML_HOME"], "bentos/newsframe").glob("*/bento.yaml")]
+    return bento
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files of a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def problem_of_image(bento: Path) -> str | None:
+    """What is wrong with the file that an image would be made of; None if nothing is."""
+    lines = (bento / "env/docker/Dockerfile").read_text(encoding="utf-8").splitlines()
+    last = {word: line.removeprefix(f"{word} ") for line in lines if (word := line.partition(" ")[0]).isupper()}
+    if last.get("USER", "root") in ("root", "0"):
+        return f"expected a user that is not root, but found {last.get('USER')}"
+    if "ENV BENTOML_CONTAINERIZED=true" not in lines:
+        return "expected a supervisor that ends with its worker"
+    removed = (ROOT / "serving/deploy/slim-image.sh").read_text(encoding="utf-8")
+    scripts = [path for path in (bento / "env/docker").iterdir() if path.read_text(encoding="utf-8") == removed]
+    if not scripts or not any(line.startswith("RUN") and scripts[0].name in line for line in lines):
+        return "expected slim-image.sh to be run, but found no call of it"
+    installed = [word for line in lines if "apt-get install" in line for word in line.split("install")[1].split()]
+    kept = {word for word in installed if word[0] != "-"} - set(removed.replace("\n", " ").split())
+    if kept - {"bash", "ca-certificates"}:
+        return f"expected no system package besides bash and certificates, but found {sorted(kept)}"
+    requirements = (bento / "env/python/requirements.txt").read_text(encoding="utf-8")
+    wanted = (ROOT / "requirements/serve.txt").read_text(encoding="utf-8")
+    if packages(requirements) != packages(wanted):
+        return f"expected the packages of serve.txt, but found {sorted(packages(requirements) ^ packages(wanted))}"
+    return None
+
+
+def packages(requirements: str) -> set[str]:
+    """The pins of a file of requirements."""
+    return {line for line in requirements.splitlines() if line and not line.startswith("#")}
 
 
 def other_environment(folder: Path, elsewhere: Path, environment: dict[str, str]) -> str:
@@ -87,7 +138,10 @@ def other_environment(folder: Path, elsewhere: Path, environment: dict[str, str]
 def ask(python: str, elsewhere: Path, environment: dict[str, str]) -> Any:
     """Start the bento, label the sentences, stop it."""
     port = free_port()
-    command = [python, "-m", "bentoml", "serve", "newsframe:latest", "--host", "127.0.0.1", "--port", str(port)]
+    bento = bento_of(environment)
+    before = contents(bento)
+    environment = environment | {"BENTOML_HOME": str(elsewhere / "home"), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [python, "-m", "bentoml", "serve", str(bento), "--host", "127.0.0.1", "--port", str(port)]
     start = time.monotonic()
     server = subprocess.Popen(command, cwd=elsewhere, env=environment, stdout=sys.stderr)
     try:
@@ -96,10 +150,18 @@ def ask(python: str, elsewhere: Path, environment: dict[str, str]) -> Any:
         body = json.dumps({"inputs": SENTENCES}).encode()
         request = Request(f"http://127.0.0.1:{port}/v1/classify", body, {"Content-Type": "application/json"})
         with urlopen(request, timeout=30) as reply:
-            return json.load(reply)
+            found = json.load(reply)
+        if contents(bento) != before:
+            fail(f"the bento was written to: {sorted(contents(bento) ^ before)}")
+        return found
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(timeout=60)
+
+
+def contents(folder: Path) -> set[tuple[str, float]]:
+    """Every file of a folder, and when it was written last."""
+    return {(str(path), path.stat().st_mtime) for path in folder.rglob("*")}
 
 
 def run(command: list[Any], folder: Path, environment: dict[str, str]) -> None:
