@@ -178,7 +178,7 @@ def test_a_request_is_a_span_that_says_its_id_and_no_text(operated: Operated) ->
     assert OLD not in everything
 
 
-def test_cores_are_divided_among_workers_and_the_model_is_shared(operated: Operated) -> None:
+def test_cores_are_divided_among_workers_and_each_stays_small(operated: Operated) -> None:
     workers = operated.workers()
     assert len(workers) == WORKERS
     share = max((psutil.cpu_count() or 1) // WORKERS, 1)
@@ -186,7 +186,7 @@ def test_cores_are_divided_among_workers_and_the_model_is_shared(operated: Opera
     for worker in workers:
         memory = worker.memory_full_info()
         assert memory.rss < 350 * 2**20
-        assert memory.pss < memory.rss - 40 * 2**20  # of files that are mapped, each pays a share
+        assert memory.pss < memory.rss - 40 * 2**20  # of libraries and files that both map, each pays a share
 
 
 def test_a_worker_killed_under_load_is_started_anew_and_no_request_hangs(operated: Operated) -> None:
