@@ -20,15 +20,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
 
 from model import weights
 from model.calibration import Calibration
 from model.codebook import Codebook, load_codebook
 from model.encoder_files import find_encoder, sha256_of
 from model.errors import ArtifactError, WeightsError
+from model.outputs import Floats
+from model.quantisation import input_code, quantise_weights
 
 MODEL, DATA, TOKENIZER = "model.onnx", "weights.bin", "tokenizer.json"
-FORMAT = 1
+FORMAT = 2
 # An artifact that stands beside the rooms wins: so a bento carries its own.
 BUNDLED = Path(__file__).resolve().parent.parent / "artifact"
 
@@ -78,9 +82,12 @@ def find_artifact(model: Path | None = None, encoder: Path | None = None) -> Pat
     if model is None and (BUNDLED / weights.MANIFEST).is_file():
         return BUNDLED
     model = model or weights.RELEASE
-    if (model / MODEL).is_file():
-        return model
-    return build_artifact(model, encoder)
+    return model if _is_artifact(model) else build_artifact(model, encoder)
+
+
+def _is_artifact(folder: Path) -> bool:
+    """Tell an artifact, even a broken one, from trained weights."""
+    return any((folder / name).is_file() for name in (MODEL, DATA))
 
 
 def _path_from_environment(name: str) -> Path | None:
@@ -127,16 +134,17 @@ def build_artifact(release_folder: Path, encoder: Path | None = None, out: Path 
 def write_artifact(release: weights.Release, encoder_folder: Path, folder: Path) -> None:
     """Join a release with its base encoder into an existing, empty folder; see `build_artifact`."""
     tensors = weights.unpack_weights(release, encoder_folder)
+    activations = load_file(release.folder / weights.ACTIVATIONS)
     layout = json.loads((release.folder / weights.LAYOUT).read_text(encoding="utf-8"))
     with (folder / DATA).open("wb") as file:
         for entry in layout["tensors"]:
-            tensor = tensors.get(entry["name"])
-            if tensor is None:
+            if entry.get("name") not in {None, *tensors}:
                 raise WeightsError(
                     f"{release.folder}: expected the weight {entry['name']}, but found none. Train again."
                 )
+            tensor = _in_form(entry, tensors, activations)
             file.seek(entry["offset"])
-            file.write(np.ascontiguousarray(tensor.T if entry["transposed"] else tensor, dtype="<f4").tobytes())
+            file.write(np.ascontiguousarray(tensor, dtype=tensor.dtype.newbyteorder("<")).tobytes())
         file.truncate(layout["size"])
     shutil.copyfile(release.folder / weights.GRAPH, folder / MODEL)
     shutil.copyfile(release.folder / weights.CODEBOOK, folder / weights.CODEBOOK)
@@ -152,6 +160,26 @@ def write_artifact(release: weights.Release, encoder_folder: Path, folder: Path)
         "content": _content(files, release.manifest["calibration"]),
     }
     (folder / weights.MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def _in_form(
+    entry: Mapping[str, Any], tensors: Mapping[str, Floats], activations: Mapping[str, NDArray[Any]]
+) -> NDArray[Any]:
+    """Give a tensor of the weights file the form that the layout says; see `model.weights`."""
+    form = entry["form"]
+    if form == weights.AS_IT_IS:
+        return tensors[entry["name"]]
+    if form == weights.TRANSPOSED:
+        return tensors[entry["name"]].T
+    code = input_code(activations, entry["input"])
+    if form == weights.SHRINK:
+        return np.float32(1.0) / code.smooth
+    if form == weights.INPUT_SCALE:
+        return code.scale
+    if form == weights.ZERO_POINT:
+        return code.zero_point
+    codes, scales = quantise_weights(tensors[entry["name"]], code.smooth)
+    return codes if form == weights.CODES else scales
 
 
 def _content(files: Mapping[str, str], calibration: Mapping[str, Any]) -> str:

@@ -59,20 +59,24 @@ class SentenceHead(nn.Module):
         self.score = nn.Linear(width if labels else 0, labels)
         self.bias = nn.Parameter(torch.zeros(labels))
 
-    def forward(self, states: Tensor, mask: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, states: Tensor, mask: Tensor | None, content: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits (B, K) and the tokens' parts of them (B, L, K).
 
         Args:
             states: Shape (B, L, H).
-            mask: 1 for tokens, 0 for padding, shape (B, L).
+            mask: 1 for tokens, 0 for padding, shape (B, L); None where there is no padding.
             content: True for tokens that may be evidence, shape (B, L).
         """
         hidden = functional.gelu(self.hidden(states))  # (B, L, H)
         weights = self.attention(hidden)  # (B, L, K)
-        # Padding lies below function words, so that a sentence of nothing else still has a mean.
-        weights = weights.masked_fill(~content[:, :, None], -1e4).masked_fill(mask[:, :, None] == 0, -1e9)
-        parts = weights.softmax(dim=1) * self.score(hidden)  # (B, L, K)
-        return parts.sum(dim=1) + self.bias, parts
+        weights = weights.masked_fill(~content[:, :, None], -1e4)
+        if mask is not None:  # padding lies below function words, so that a sentence of nothing else still has a mean
+            weights = weights.masked_fill(mask[:, :, None] == 0, -1e9)
+        parts = weights.transpose(1, 2).softmax(dim=2) * self.score(hidden).transpose(1, 2)  # (B, K, L)
+        # A product with ones and no sum: the engine's sum takes another order where its rows lie otherwise in memory,
+        # and a sentence's logits would hang, in their last bits, on what it is labelled with.
+        logits = (parts @ torch.ones(parts.shape[2], 1, dtype=parts.dtype)).squeeze(2)  # (B, K)
+        return logits + self.bias, parts.transpose(1, 2)
 
 
 class Network(nn.Module):
@@ -101,12 +105,12 @@ class Network(nn.Module):
         content[list(without_content)] = False
         self.register_buffer("content", content, persistent=False)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Run one pass.
 
         Args:
             input_ids: Token ids, shape (B, L).
-            attention_mask: 1 for tokens, 0 for padding, shape (B, L).
+            attention_mask: 1 for tokens, 0 for padding, shape (B, L); None where there is no padding.
 
         Returns:
             In the order of `OUTPUT_NAMES`: tag logits (B, L, T), sentence logits (B, K), the tokens' parts of

@@ -25,7 +25,7 @@ class SentenceOutputs(NamedTuple):
 
 
 OUTPUT_NAMES = SentenceOutputs._fields
-INPUT_NAMES = ("input_ids", "attention_mask")
+INPUT_NAMES = ("input_ids",)  # of the exported graph, which runs sentences of one length and needs no mask
 
 
 def split_batch(outputs: list[Floats], lengths: list[int]) -> list[SentenceOutputs]:

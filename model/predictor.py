@@ -3,16 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from model.decoding import Decoder, Tokens
-from model.outputs import Floats, SentenceOutputs, split_batch
+from model.outputs import SentenceOutputs
 from model.predictions import Prediction
 from model.records import Sentence
-from model.tokenization import SentenceTokenizer, pad
+from model.tokenization import SentenceTokenizer
 
-TOKEN_BUDGET = 1024  # padded tokens a run: enough to fill two cores, little enough to stay in cache
+TOKEN_BUDGET = 1024  # tokens a run: enough to fill a core, little enough to stay in cache
 
 
 class Predictor(ABC):
@@ -30,32 +27,24 @@ class Predictor(ABC):
             for out, tok, sentence in zip(self.outputs(tokens), tokens, sentences, strict=True)
         ]
 
+    @abstractmethod
     def outputs(self, tokens: Sequence[Tokens]) -> list[SentenceOutputs]:
         """Raw outputs of each tokenised sentence, in order."""
-        found: dict[int, SentenceOutputs] = {}
-        for numbers in batches_by_length([len(t.ids) for t in tokens], TOKEN_BUDGET):
-            for n, out in zip(numbers, self._run([tokens[n] for n in numbers]), strict=True):
-                found[n] = out
-        return [found[n] for n in range(len(tokens))]
-
-    def _run(self, tokens: list[Tokens]) -> list[SentenceOutputs]:
-        ids, mask = pad([t.ids for t in tokens])  # (B, L)
-        return split_batch(self._forward(ids, mask), [len(t.ids) for t in tokens])
-
-    @abstractmethod
-    def _forward(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> list[Floats]:
-        """Run the network on token ids and their mask, both (B, L); outputs in the order of `OUTPUT_NAMES`."""
 
 
-def batches_by_length(lengths: Sequence[int], budget: int) -> list[list[int]]:
+def batches_by_length(lengths: Sequence[int], budget: int, equal: bool = False) -> list[list[int]]:
     """Group items of like length so that no padded batch exceeds a budget of tokens.
+
+    Args:
+        equal: Whether a batch may hold items of one length alone, so that nothing is padded.
 
     Returns:
         Indices of each batch, shortest items first; an item over the budget is a batch of its own.
     """
     batches: list[list[int]] = []
     for n in sorted(range(len(lengths)), key=lambda n: lengths[n]):
-        if batches and (len(batches[-1]) + 1) * lengths[n] <= budget:
+        fits = batches and (len(batches[-1]) + 1) * lengths[n] <= budget
+        if fits and not (equal and lengths[batches[-1][0]] != lengths[n]):
             batches[-1].append(n)
         else:
             batches.append([n])

@@ -5,7 +5,8 @@ A release is a folder:
     manifest.json       codebook, data, configuration, metrics, calibration, and the hash of every other file
     delta.safetensors   the packed change and the heads
     graph.onnx          the network's graph without its weights, exported once by training
-    layout.json         which weight goes where in the artifact's weights file
+    layout.json         what of which weight goes where in the artifact's weights file
+    activations.safetensors  how the inputs of 8-bit layers become codes; empty where all is in 32 bits
     codebook.yaml       the codebook it was trained on
 
 Packing: a matrix's change is cut into groups along its rows; each group has one scale and a code of `bits` bits a
@@ -29,14 +30,20 @@ from model.encoder_files import EncoderSpec, sha256_of
 from model.errors import WeightsError
 from model.outputs import Floats
 
-MANIFEST, DELTA, GRAPH, LAYOUT, CODEBOOK = (
+MANIFEST, DELTA, GRAPH, LAYOUT, ACTIVATIONS, CODEBOOK = (
     "manifest.json",
     "delta.safetensors",
     "graph.onnx",
     "layout.json",
+    "activations.safetensors",
     "codebook.yaml",
 )
-FORMAT = 1
+FORMAT = 2
+# Forms of a tensor in the weights file, as the layout names them: of a parameter itself; of a parameter in 8 bits
+# (`quantise_weights`); of the input of such a parameter (`InputCode`).
+AS_IT_IS, TRANSPOSED = "as it is", "transposed"
+CODES, SCALES = "codes", "scales"
+SHRINK, INPUT_SCALE, ZERO_POINT = "shrink", "input scale", "zero point"
 _ENTRIES = {"name", "version", "encoder", "packing", "config", "calibration", "files"}
 RELEASE = Path(__file__).resolve().parent / "release"
 
@@ -88,7 +95,9 @@ def load_release(folder: Path) -> Release:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         found = manifest.get("format") if isinstance(manifest, dict) else manifest
         raise WeightsError(f"{path}: expected format {FORMAT}, but found {found!r:.40}. {remedy}.")
-    missing = sorted(_ENTRIES - set(manifest)) or sorted({DELTA, GRAPH, LAYOUT, CODEBOOK} - set(manifest["files"]))
+    missing = sorted(_ENTRIES - set(manifest)) or sorted(
+        {DELTA, GRAPH, LAYOUT, ACTIVATIONS, CODEBOOK} - set(manifest["files"])
+    )
     if missing:
         raise WeightsError(f"{path}: expected entries for {missing}, but found none. {remedy}.")
     for name, expected in manifest["files"].items():

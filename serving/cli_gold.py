@@ -132,8 +132,9 @@ newsframe train --teacher build/teacher --teacher-encoder all-mpnet-base-v2 --ou
 @option("--teacher", type=PATH, metavar="FOLDER", help="Trained weights of a larger model under the same codebook.")
 @option("--teacher-encoder", type=PATH, metavar="FOLDER", help="The base encoder of the teacher.")
 @option(
-    "--weights", type=PATH, metavar="FILE",
-    help="The …-float.safetensors that an earlier run left: pack, calibrate and measure it anew, without training.",
+    "--weights", type=PATH, metavar="FILE|FOLDER",
+    help="The …-float.safetensors or the release that an earlier run left: pack, export and measure it anew, "
+    "without training.",
 )  # fmt: skip
 @option("--out", type=PATH, default=Path("build/release"), show_default=True, help="Folder for the trained weights.")
 @click.option("--encoder", type=PATH, envvar="NEWSFRAME_ENCODER", show_envvar=True, help="Folder of the base encoder.")

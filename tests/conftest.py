@@ -146,6 +146,7 @@ def tiny_config(tiny_encoder: Path) -> "TrainingConfig":
             "dropout": 0.0,
             "group": 16,
             "max_tokens": TINY_MAX_TOKENS,
+            "precision": "float32",  # exact; what 8 bits do is tested in tests/training/test_served_form.py
             "dev_share": 0.25,
             "test_share": 0.15,
         },

@@ -9,6 +9,8 @@ from typing import Any
 from model.encoder_files import EncoderSpec
 from model.errors import ConfigError
 
+INT8, FLOAT32 = "int8", "float32"
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
@@ -42,6 +44,7 @@ class TrainingConfig:
         bits: Of each weight of a packed matrix.
         group: Weights that share a scale when packed.
         max_tokens: Longest sentence in tokens, special tokens included.
+        precision: Of the engine's encoder: `int8`, or `float32`, which also stands in where int8 costs accuracy.
         dev_share, test_share: Of the articles of each source.
         abstain_below: Probability under which a decision is "not sure".
     """
@@ -79,6 +82,7 @@ class TrainingConfig:
     bits: int
     group: int
     max_tokens: int
+    precision: str
     dev_share: float
     test_share: float
     abstain_below: float
@@ -141,5 +145,6 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("dropout", "warmup", "dev_share", "test_share", "abstain_below"), _SHARE),
     "folds": (lambda folds: folds >= 2, "at least 2"),
     "bits": (lambda bits: bits in (1, 2, 4, 8), "1, 2, 4 or 8"),
+    "precision": (lambda precision: precision in (INT8, FLOAT32), f"{INT8} or {FLOAT32}"),
     "group": (lambda group: group >= 8 and group % 8 == 0, "a multiple of 8"),
 }

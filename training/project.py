@@ -98,7 +98,7 @@ class TrainOptions:
             starts from the shipped weights, whose encoder has read news, and the project's own from the base encoder.
         teacher: Folder of trained weights of a larger model under the same codebook.
         teacher_encoder: Folder of the teacher's base encoder, where it is not installed.
-        weights: Weights before packing that an earlier run left: packed, calibrated and measured anew, not trained.
+        weights: What an earlier run left, a release or its weights before packing: exported anew, not trained.
     """
 
     corpora: Path
@@ -141,7 +141,7 @@ def train_from_command_line(options: TrainOptions) -> dict[str, Any]:
         start=start,
         teacher=load_teacher(options.teacher, options.teacher_encoder, codebook, words) if options.teacher else None,
         weights=options.weights,
-        origin={role: _origin(folder) for role, folder in (("start", start), ("teacher", options.teacher)) if folder},
+        origin=_origins(options, start),
     )
     console = Console(stderr=True)
     console.print(f"configuration: {config_file}", highlight=False)
@@ -208,6 +208,13 @@ def _start(options: TrainOptions, config: TrainingConfig) -> Path | None:
         f"--start {folder}: expected weights on the base encoder {config.encoder.name}, but found {found.name}. "
         f"Name others, or '{NONE}'."
     )
+
+
+def _origins(options: TrainOptions, start: Path | None) -> dict[str, Any]:
+    """Of a release that is exported anew, what its own manifest says; else of the weights that this run begins with."""
+    if options.weights and options.weights.is_dir():
+        return dict(weights.load_release(options.weights).manifest["origin"])
+    return {role: _origin(folder) for role, folder in (("start", start), ("teacher", options.teacher)) if folder}
 
 
 def _origin(folder: Path) -> dict[str, Any]:

@@ -14,13 +14,11 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from model import weights
-from model.artifact import load_artifact, write_artifact
 from model.calibration import Calibration
 from model.codebook import Codebook
 from model.decoding import Decoder
 from model.encoder_files import WEIGHTS_FILE, find_encoder, sha256_of
-from model.engine import Engine
-from model.errors import ConfigError, WeightsError
+from model.errors import ConfigError
 from model.network import Network, load_network
 from model.outputs import Floats
 from model.predictor import Predictor
@@ -29,21 +27,19 @@ from model.tokenization import SentenceTokenizer
 from training.calibrate import fit_calibration
 from training.config import TrainingConfig
 from training.evaluation import evaluate_predictions, evaluate_predictor, to_sentences
-from training.export import export_graph, network_weights
+from training.export import network_weights
 from training.fit import Fitter, Log, make_deterministic
 from training.loop import Step
+from training.served_form import Exporter
 from training.sources import TRAIN, LoadedSource
 from training.splits import Split, label_counts, shared_sentences, split_sources
 from training.swaps import NameSwapper
-from training.torch_predictor import TorchPredictor, uncalibrated
 from training.trained import load_weights, start_from
 
 LOG = "log.jsonl"
 # Entry of a manifest: benchmark sources behind weights that are therefore not to be given away.
 HELD_BACK = "not_to_be_given_away"
 _FLOAT = "-float.safetensors"
-# The engine must repeat the torch model's probabilities this closely.
-PARITY = 1e-4
 
 
 @dataclass(frozen=True)
@@ -58,8 +54,8 @@ class Job:
         encoder: A folder with the base encoder, where it is not installed.
         start: Trained weights whose encoder to start from, or None to start from the base encoder.
         teacher: A larger model under the same codebook to learn from beside the gold, or None.
-        weights: Weights before packing that an earlier run left (`float_weights_file`): they are packed, calibrated and
-            measured anew, on gold that was mended since, and nothing is trained.
+        weights: What an earlier run left, its release or its weights before packing (`float_weights_file`): packed,
+            exported, calibrated and measured anew, on gold that was mended since; nothing is trained.
         origin: What the manifest says of `start` and `teacher`.
         out: Folder of the release to write.
     """
@@ -107,9 +103,9 @@ def train(job: Job, report: Callable[[Step], None]) -> dict[str, Any]:
     crossed = None if split.dev else _cross_validate(fitter, new_network, split.train)
     network = new_network()
     if job.weights:
-        load_weights(network, load_file(job.weights))
+        tensors, log = _earlier(job.weights, encoder_folder)
+        load_weights(network, tensors)
         network.eval()
-        log = _log_beside(job.weights)
     else:
         log = fitter.fit(network, split.train, split.dev)
 
@@ -143,23 +139,26 @@ def _release(
     save_file(packed, job.out / weights.DELTA)
     # From here on the model is the one that users get: the packed one.
     load_weights(network, weights.join(base, packed, config.bits))
-    calibration = crossed.calibration if crossed else _calibrate(network, tokenizer, split.dev, codebook, config)
-    export_graph(network, job.out)
     (job.out / weights.CODEBOOK).write_text(codebook.source, encoding="utf-8")
     (job.out / LOG).write_text("".join(json.dumps(line) + "\n" for line in log), encoding="utf-8")
-    manifest = _manifest(job, split, calibration)
-    _write_manifest(job.out, manifest)
-
-    predictor = TorchPredictor(network, tokenizer, Decoder(codebook, calibration))
-    with TemporaryDirectory() as scratch:
-        write_artifact(weights.load_release(job.out), encoder_folder, Path(scratch))
-        engine = Engine(load_artifact(Path(scratch)), config.threads)
-        manifest["parity"] = _check_parity(predictor, engine, split.dev or split.train)
-        manifest["metrics"] = {
-            part: evaluate_predictor(gold, engine, codebook)
-            for part, gold in (("dev", split.dev), ("test", split.test), ("transfer", split.transfer))
-            if gold
-        }
+    served = Exporter(
+        config,
+        codebook,
+        network,
+        tokenizer,
+        _packing(config),
+        encoder_folder,
+        split.train,
+        split.dev,
+        crossed.calibration if crossed else None,
+    ).export(job.out, job.out.with_name("artifacts"))
+    manifest = _manifest(job, split, served.engine.decoder.calibration)
+    manifest |= {"precision": served.precision, "parity": served.parity}
+    manifest["metrics"] = {
+        part: evaluate_predictor(gold, served.engine, codebook)
+        for part, gold in (("dev", split.dev), ("test", split.test), ("transfer", split.transfer))
+        if gold
+    }
     if crossed:
         manifest["metrics"]["cross_validated"] = crossed.metrics
     _write_manifest(job.out, manifest)
@@ -217,38 +216,21 @@ def _nonempty_weights(network: Network) -> dict[str, Floats]:
     return {name: tensor for name, tensor in network_weights(network).items() if tensor.size}
 
 
-def _log_beside(float_weights: Path) -> Log:
-    """The log of the run that left these weights; nothing if its release is gone."""
-    file = float_weights.with_name(float_weights.name.removesuffix(_FLOAT)) / LOG
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
-
-
-def _calibrate(
-    network: Network, tokenizer: SentenceTokenizer, dev: list[GoldSentence], codebook: Codebook, config: TrainingConfig
-) -> Calibration:
-    tokens = tokenizer([s.text for s in dev])
-    outputs = uncalibrated(network, tokenizer, codebook).outputs(tokens)
-    return fit_calibration(dev, tokens, outputs, codebook, config.abstain_below)
-
-
-def _check_parity(predictor: TorchPredictor, engine: Engine, gold: list[GoldSentence]) -> dict[str, float]:
-    """Compare torch and engine on every probability of the development sentences."""
-    sentences = to_sentences(gold)
-    largest = 0.0
-    for ours, theirs in zip(predictor(sentences), engine(sentences), strict=True):
-        for axis, labels in ours.scores.items():
-            largest = max(largest, *(abs(p - theirs.scores[axis][label]) for label, p in labels.items()))
-    if largest > PARITY:
-        raise WeightsError(
-            f"parity: expected probabilities of torch and engine within {PARITY}, but found a difference of "
-            f"{largest:.2e}. Look at the export; nothing was put in place."
-        )
-    return {"max_probability_difference": largest, "sentences": len(sentences)}
+def _earlier(found: Path, encoder_folder: Path) -> tuple[dict[str, Floats], Log]:
+    """Weights and log of an earlier run; no log if only the weights before packing are left."""
+    if found.is_dir():
+        tensors = weights.unpack_weights(weights.load_release(found), encoder_folder)
+        file = found / LOG
+    else:
+        tensors = load_file(found)
+        file = found.with_name(found.name.removesuffix(_FLOAT)) / LOG
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    return tensors, [json.loads(line) for line in lines]
 
 
 def _manifest(job: Job, split: Split, calibration: Calibration) -> dict[str, Any]:
     spec = job.config.encoder
-    files = (weights.DELTA, weights.GRAPH, weights.LAYOUT, weights.CODEBOOK, LOG)
+    files = (weights.DELTA, weights.GRAPH, weights.LAYOUT, weights.ACTIVATIONS, weights.CODEBOOK, LOG)
     origin = dict(job.origin or {})
     held_back = sorted(
         {item.source.name for item in job.sources if item.source.benchmark and item.gold}.union(
@@ -261,7 +243,7 @@ def _manifest(job: Job, split: Split, calibration: Calibration) -> dict[str, Any
         "version": job.version,
         "encoder": {"name": spec.name, "sha256": spec.sha256, "packages": list(spec.packages)},
         "codebook": {"name": job.codebook.name, "version": job.codebook.version, "sha256": job.codebook.sha256},
-        "packing": {"bits": job.config.bits, "group": job.config.group},
+        "packing": _packing(job.config),
         "config": job.config.to_dict(),
         "origin": origin,
         **({HELD_BACK: held_back} if held_back else {}),
@@ -279,6 +261,10 @@ def _manifest(job: Job, split: Split, calibration: Calibration) -> dict[str, Any
         "files": {name: sha256_of(job.out / name) for name in files},
         "versions": {"torch": torch.__version__, "numpy": np.__version__},
     }
+
+
+def _packing(config: TrainingConfig) -> dict[str, int]:
+    return {"bits": config.bits, "group": config.group}
 
 
 def _source_entry(item: LoadedSource) -> dict[str, Any]:

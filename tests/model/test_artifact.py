@@ -23,7 +23,7 @@ from model.artifact import (
 from model.codebook import Codebook
 from model.encoder_files import sha256_of
 from model.errors import ArtifactError, EncoderError, WeightsError
-from model.weights import CODEBOOK, DELTA, LAYOUT, MANIFEST
+from model.weights import AS_IT_IS, CODEBOOK, DELTA, LAYOUT, MANIFEST
 
 FILES = (MODEL, DATA, TOKENIZER, CODEBOOK)
 REMEDY = "Remove the folder and run `newsframe build`."
@@ -120,7 +120,7 @@ def test_a_build_that_fails_leaves_nothing_behind(
 ) -> None:
     release = Path(shutil.copytree(tiny_release, tmp_path / "release"))
     layout = json.loads((release / LAYOUT).read_text())
-    layout["tensors"].append({"name": "encoder.unknown", "transposed": False, "offset": layout["size"]})
+    layout["tensors"].append({"name": "encoder.unknown", "form": AS_IT_IS, "offset": layout["size"]})
     (release / LAYOUT).write_text(json.dumps(layout))
     rewrite(release, lambda manifest: manifest["files"].update({LAYOUT: sha256_of(release / LAYOUT)}))
     with pytest.raises(WeightsError) as refused:

@@ -248,10 +248,10 @@ def test_a_manifest_that_is_not_json_is_refused(release: Path, content: bytes) -
     )
 
 
-@pytest.mark.parametrize(("content", "found"), [('{"format": 2}', "2"), ("{}", "None"), ("[]", "[]")])
+@pytest.mark.parametrize(("content", "found"), [('{"format": 1}', "1"), ("{}", "None"), ("[]", "[]")])
 def test_a_manifest_of_another_format_is_refused(release: Path, content: str, found: str) -> None:
     (release / MANIFEST).write_text(content)
-    assert refusal(release) == f"{release}/manifest.json: expected format 1, but found {found}. {REMEDY}"
+    assert refusal(release) == f"{release}/manifest.json: expected format 2, but found {found}. {REMEDY}"
 
 
 def test_a_manifest_without_its_entries_is_refused(release: Path) -> None:

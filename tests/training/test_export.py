@@ -13,7 +13,7 @@ from onnx.external_data_helper import load_external_data_for_model
 from model.artifact import DATA, MODEL
 from model.network import load_network
 from model.outputs import INPUT_NAMES, OUTPUT_NAMES
-from model.weights import GRAPH, LAYOUT, RELEASE, load_release, unpack_weights
+from model.weights import GRAPH, LAYOUT, RELEASE, TRANSPOSED, load_release, unpack_weights
 from training.export import network_weights
 
 
@@ -104,7 +104,7 @@ def test_the_artifacts_weights_are_the_unpacked_ones(tiny_artifact, tiny_release
     for offset, entry in names.items():
         tensor = unpacked[entry["name"]]
         stored = np.frombuffer(data, dtype="<f4", count=tensor.size, offset=offset)
-        expected = tensor.T if entry["transposed"] else tensor
+        expected = tensor.T if entry["form"] == TRANSPOSED else tensor
         assert np.array_equal(stored.reshape(expected.shape), expected)
         checked += tensor.size
     assert checked * 4 <= len(data) == layout["size"]

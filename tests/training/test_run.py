@@ -154,11 +154,11 @@ def test_another_seed_gives_other_weights(tmp_path, tiny_gold, tiny_codebook, ti
 
     packed = []
 
-    def stop(network, folder):
+    def stop(network, folder, ranges):
         packed.append(load_file(folder / DELTA))
         raise Stop
 
-    monkeypatch.setattr("training.run.export_graph", stop)
+    monkeypatch.setattr("training.served_form.export_graph", stop)
 
     def weights_of(seed):
         config = dataclasses.replace(tiny_config, seed=seed, epochs=1)
