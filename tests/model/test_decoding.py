@@ -393,6 +393,18 @@ def test_a_prediction_becomes_a_record_under_the_codebooks_names(tiny_codebook: 
     }
 
 
+def test_every_place_in_a_record_counts_from_the_start_of_the_document(tiny_codebook: Codebook) -> None:
+    parts = np.zeros((LENGTH, 4), dtype=np.float32)
+    parts[1] = 1.0  # "First" is all the evidence there is
+    out = outputs(with_kale(), labels=[0.9, 0.01, 0.01, 0.01], parts=parts, targets=TARGETS)
+    said = decode(tiny_codebook, out, targets=(("sear", Span(6, 10)),))
+    record = said.to_record(TEXT, offset=100)
+    places = [*record["foods"], *record["stage"][0]["evidence"], *record["targets"]]
+    assert [(place["start"], place["end"]) for place in places] == [(115, 119), (100, 105), (106, 110)]
+    assert [place["text"] for place in places[:2]] == ["kale", "First"]
+    assert record["scores"] == said.to_record(TEXT)["scores"]
+
+
 # ---- Exclusive axes ----
 
 
