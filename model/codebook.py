@@ -21,6 +21,7 @@ Nothing else in the program knows an axis or a label by name. A codebook is a YA
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -116,12 +117,12 @@ class Axis:
     summary: str | None = None
     exclusive: bool = False
 
-    @property
+    @cached_property
     def label_names(self) -> tuple[str, ...]:
         """Names of the labels, in codebook order."""
         return tuple(label.name for label in self.labels)
 
-    @property
+    @cached_property
     def summary_labels(self) -> tuple[str, ...]:
         """Labels that the derived sentence-level axis can hold: all but the plain one."""
         return tuple(name for name in self.label_names if name != self.plain)
@@ -147,12 +148,12 @@ class Codebook:
         """The axes of one kind, in codebook order."""
         return tuple(axis for axis in self.axes if axis.kind == kind)
 
-    @property
+    @cached_property
     def mention_axis(self) -> Axis | None:
         """The one mention axis, if the codebook has any."""
         return next(iter(self.of_kind(MENTION)), None)
 
-    @property
+    @cached_property
     def target_axis(self) -> Axis | None:
         """The one target axis, if the codebook has any."""
         return next(iter(self.of_kind(TARGET)), None)

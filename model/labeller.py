@@ -252,20 +252,16 @@ def _labelled_all(sentences: Sequence[Sentence], predictions: Sequence[Predictio
 
 
 def _labelled(sentence: Sentence, prediction: Prediction, place: Span) -> dict[str, Any]:
-    """Join a sentence and its prediction; spans are shifted to count from the start of the document."""
-    record = prediction.to_record(sentence.text)
-    if place.start:
-        record = _shifted(record, place.start)
-    head = {"id": sentence.id, "status": record["status"], "start": place.start, "end": place.end}
-    record = head | {"language": sentence.extra.get("language")} | record
-    return record | {key: value for key, value in sentence.extra.items() if key not in record and key != "error"}
-
-
-def _shifted(value: Any, by: int) -> Any:
-    """Move every `start` and `end` in a record; among the scores they can only be labels of that name."""
-    if isinstance(value, dict):
-        moved = {k: v + by if k in ("start", "end") else _shifted(v, by) for k, v in value.items() if k != "scores"}
-        return value | moved
-    if isinstance(value, list):
-        return [_shifted(item, by) for item in value]
-    return value
+    """Join a sentence and its prediction; spans count from the start of the document."""
+    head = {
+        "id": sentence.id,
+        "status": prediction.status,
+        "start": place.start,
+        "end": place.end,
+        "language": sentence.extra.get("language"),
+    }
+    record = head | prediction.to_record(sentence.text, place.start)
+    for key, value in sentence.extra.items():
+        if key != "error":
+            record.setdefault(key, value)
+    return record

@@ -77,22 +77,26 @@ class Prediction:
     status: str = OK
     names: "RecordNames" = field(default_factory=lambda: RecordNames())
 
-    def to_record(self, text: str) -> dict[str, Any]:
-        """The fields of a labelled sentence that the model gives, under the codebook's names."""
+    def to_record(self, text: str, offset: int = 0) -> dict[str, Any]:
+        """The fields of a labelled sentence that the model gives, under the codebook's names.
+
+        Args:
+            offset: Where the sentence starts in its document: what is added to every place in the record.
+        """
         names = self.names
         record: dict[str, Any] = {"status": self.status, "n_tokens": self.n_tokens, "truncated": self.truncated}
         if names.summary:
             record[names.summary] = list(self.summary)
         if names.mention:
-            record[names.mention] = [_mention_record(m, text, names.target) for m in self.mentions]
+            record[names.mention] = [_mention_record(m, text, offset, names.target) for m in self.mentions]
         for axis, scored in self.labels.items():
-            record[axis] = [_scored_record(item, text) for item in scored]
+            record[axis] = [_scored_record(item, text, offset) for item in scored]
         if names.target:
             record["targets"] = [
                 {
                     "target": t.name,
-                    "start": t.span.start,
-                    "end": t.span.end,
+                    "start": t.span.start + offset,
+                    "end": t.span.end + offset,
                     "label": t.label,
                     "score": rounded(t.score),
                 }
@@ -114,20 +118,22 @@ class RecordNames:
     target: str | None = None
 
 
-def _mention_record(mention: Mention, text: str, target_axis: str | None) -> dict[str, Any]:
-    record = {**_span_record(mention.span, text), "label": mention.label, "score": rounded(mention.score)}
+def _mention_record(mention: Mention, text: str, offset: int, target_axis: str | None) -> dict[str, Any]:
+    record = _span_record(mention.span, text, offset)
+    record["label"] = mention.label
+    record["score"] = rounded(mention.score)
     if target_axis and mention.target:
         record[target_axis] = {"label": mention.target.label, "score": rounded(mention.target.score)}
     return record
 
 
-def _scored_record(scored: Scored, text: str) -> dict[str, Any]:
-    evidence = [{**_span_record(item.span, text), "weight": round(item.weight, 3)} for item in scored.evidence]
+def _scored_record(scored: Scored, text: str, offset: int) -> dict[str, Any]:
+    evidence = [_span_record(item.span, text, offset) | {"weight": round(item.weight, 3)} for item in scored.evidence]
     return {"label": scored.label, "score": rounded(scored.score), "evidence": evidence}
 
 
-def _span_record(span: Span, text: str) -> dict[str, Any]:
-    return {"text": span.of(text), "start": span.start, "end": span.end}
+def _span_record(span: Span, text: str, offset: int) -> dict[str, Any]:
+    return {"text": span.of(text), "start": span.start + offset, "end": span.end + offset}
 
 
 def rounded(score: float) -> float:

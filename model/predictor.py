@@ -22,10 +22,7 @@ class Predictor(ABC):
     def __call__(self, sentences: Sequence[Sentence]) -> list[Prediction]:
         """Label sentences, in order; their texts must have passed `check_text`."""
         tokens = self.tokenizer([sentence.text for sentence in sentences])
-        return [
-            self.decoder.decode(out, tok, sentence.targets)
-            for out, tok, sentence in zip(self.outputs(tokens), tokens, sentences, strict=True)
-        ]
+        return self.decoder.decode_batch(self.outputs(tokens), tokens, [sentence.targets for sentence in sentences])
 
     @abstractmethod
     def outputs(self, tokens: Sequence[Tokens]) -> list[SentenceOutputs]:

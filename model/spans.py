@@ -26,4 +26,5 @@ class Span(NamedTuple):
 
 def covered_tokens(token_spans: Sequence[Span], span: Span) -> list[int]:
     """Indices of the tokens that share a character with a span; special tokens have an empty span and never do."""
-    return [n for n, token in enumerate(token_spans) if token.start < token.end and token.overlaps(span)]
+    first, last = span
+    return [n for n, (start, end) in enumerate(token_spans) if start < last and first < end and start < end]

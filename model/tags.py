@@ -1,8 +1,11 @@
 """BIO tags of a mention axis: tag 0 is outside, then begin and inside of each label in codebook order."""
 
+import math
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.outputs import Floats
 from model.records import LabelledSpan
@@ -50,25 +53,47 @@ def best_path(log_probabilities: Floats) -> list[int]:
     Returns:
         One tag a word.
     """
-    words, tags = log_probabilities.shape
-    if not words:
+    # Plain floats: on rows of a dozen tags, numpy's calls cost more than its sums.
+    first, *others = log_probabilities.tolist() or [[]]
+    score: list[float] = [p if tag == OUTSIDE or tag % 2 else -math.inf for tag, p in enumerate(first)]
+    back: list[list[int]] = []  # of each word but the first: by its tag, the tag before
+    for word in others:
+        best = max(score)
+        before = [score.index(best)] * len(word)
+        following = [best + p for p in word]
+        for tag in range(2, len(word), 2):
+            before[tag] = tag if score[tag] > score[tag - 1] else tag - 1
+            following[tag] = score[before[tag]] + word[tag]
+        back.append(before)
+        score = following
+    if not score:
         return []
-    allowed = np.ones((tags, tags), dtype=bool)  # (from, to)
-    for tag in range(2, tags, 2):
-        allowed[:, tag] = False
-        allowed[[tag - 1, tag], tag] = True
-    blocked = np.where(allowed, 0.0, -np.inf)
-    score = np.where(np.arange(tags) % 2 == 0, -np.inf, log_probabilities[0])
-    score[OUTSIDE] = log_probabilities[0, OUTSIDE]
-    back = np.zeros((words, tags), dtype=np.intp)
-    for word in range(1, words):
-        options = score[:, None] + blocked  # (from, to)
-        back[word] = options.argmax(axis=0)
-        score = options.max(axis=0) + log_probabilities[word]
-    path = [int(score.argmax())]
-    for word in range(words - 1, 0, -1):
-        path.append(int(back[word, path[-1]]))
+    path = [score.index(max(score))]
+    for before in reversed(back):
+        path.append(before[path[-1]])
     return path[::-1]
+
+
+def best_paths(log_probabilities: Floats, sentences: Sequence[slice]) -> NDArray[np.intp]:
+    """Find the best path of each sentence of a batch.
+
+    Args:
+        log_probabilities: Shape (words, tags), the sentences one after the other.
+        sentences: The words of each sentence.
+
+    Returns:
+        One tag a word, shape (words,): the same as `best_path` gives for each sentence.
+    """
+    path: NDArray[np.intp] = log_probabilities.argmax(axis=1)
+    before = np.empty_like(path)
+    before[1:] = path[:-1]
+    before[[words.start for words in sentences if words.start < words.stop]] = OUTSIDE
+    broken = (path != OUTSIDE) & (path % 2 == 0) & (before != path) & (before != path - 1)
+    # No path is better than the best tag of every word; only where these make no valid path is one to be looked for.
+    ends = [words.stop for words in sentences]
+    for n in {bisect_right(ends, word) for word in np.flatnonzero(broken).tolist()}:
+        path[sentences[n]] = best_path(log_probabilities[sentences[n]])
+    return path
 
 
 def mention_words(path: Sequence[int]) -> list[tuple[int, int, int]]:

@@ -200,10 +200,7 @@ def _cross_validate(fitter: Fitter, new_network: Callable[[], Network], gold: li
     tokens = fitter.tokenizer([s.text for s in gold])
     calibration = fit_calibration(gold, tokens, outputs, fitter.codebook, fitter.config.abstain_below)
     decoder = Decoder(fitter.codebook, calibration)
-    predictions = [
-        decoder.decode(out, tok, sentence.targets)
-        for out, tok, sentence in zip(outputs, tokens, to_sentences(gold), strict=True)
-    ]
+    predictions = decoder.decode_batch(outputs, tokens, [sentence.targets for sentence in to_sentences(gold)])
     return _Crossed(calibration, evaluate_predictions(gold, predictions, fitter.codebook))
 
 

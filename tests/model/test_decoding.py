@@ -10,7 +10,8 @@ import pytest
 
 from model.calibration import Calibration
 from model.codebook import KINDS, Codebook
-from model.decoding import EVIDENCE_WORDS, Decoder, Tokens
+from model.decoding import Decoder, Tokens
+from model.evidence import EVIDENCE_WORDS
 from model.outputs import SentenceOutputs
 from model.predictions import ABSTAINED, OK, Evidence, Mention, Prediction, Scored, TargetLabel
 from model.spans import Span
@@ -311,6 +312,43 @@ def test_a_sentence_without_words_is_decoded(tiny_codebook: Codebook) -> None:
     assert said.targets == (TargetLabel("\u200b", Span(0, 1), "undecided", 1.0),)
 
 
+# ---- Batches ----
+
+
+def drawn_sentence(generator: np.random.Generator) -> tuple[SentenceOutputs, Tokens, tuple[tuple[str, Span], ...]]:
+    """A sentence of up to 40 tokens, a third of which continue a word, with any outputs and up to three targets."""
+    count = int(generator.integers(0, 39))
+    inner = np.cumsum(generator.random(count) < 2 / 3).tolist()
+    spans = [Span(0, 0), *(Span(3 * n, 3 * n + 3) for n in range(count)), Span(0, 0)]
+    tokens = Tokens(list(range(count + 2)), spans, [None, *inner, None], count + int(generator.integers(0, 2)))
+    out = SentenceOutputs(
+        *(generator.normal(0, 3, shape).astype(np.float32) for shape in ((count + 2, 7), 4, (count + 2, 4))),
+        target_logits=generator.normal(0, 3, (count + 2, 3)).astype(np.float32),
+    )
+    starts = generator.integers(0, 130, int(generator.integers(0, 4))).tolist()
+    return out, tokens, tuple((f"from {start}", Span(start, start + 11)) for start in starts)
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_a_prediction_is_the_same_to_the_last_bit_alone_and_in_any_batch(
+    tiny_codebook: Codebook, exclusive_codebook: Codebook, exclusive: bool
+) -> None:
+    generator = np.random.default_rng(5)
+    decoder = Decoder(exclusive_codebook if exclusive else tiny_codebook, CAREFUL)
+    sentences = [drawn_sentence(generator) for _ in range(150)]
+    alone = [decoder.decode(*sentence) for sentence in sentences]
+    # Scores are Python floats, and two of them are equal only if their bits are.
+    assert decoder.decode_batch(*zip(*sentences, strict=True)) == alone
+    for size in (1, 2, 3, 17, 64):
+        order = generator.permutation(len(sentences))[:size].tolist()
+        batch = [sentences[n] for n in order]
+        assert decoder.decode_batch(*zip(*batch, strict=True)) == [alone[n] for n in order]
+
+
+def test_no_sentences_have_no_predictions(tiny_codebook: Codebook) -> None:
+    assert Decoder(tiny_codebook, Calibration()).decode_batch([], [], []) == []
+
+
 # ---- Records ----
 
 
@@ -353,6 +391,18 @@ def test_a_prediction_becomes_a_record_under_the_codebooks_names(tiny_codebook: 
         "scores": {"stage": {"start": 0.8765, "finish": 0.0}},
         "abstained": ["verdict"],
     }
+
+
+def test_every_place_in_a_record_counts_from_the_start_of_the_document(tiny_codebook: Codebook) -> None:
+    parts = np.zeros((LENGTH, 4), dtype=np.float32)
+    parts[1] = 1.0  # "First" is all the evidence there is
+    out = outputs(with_kale(), labels=[0.9, 0.01, 0.01, 0.01], parts=parts, targets=TARGETS)
+    said = decode(tiny_codebook, out, targets=(("sear", Span(6, 10)),))
+    record = said.to_record(TEXT, offset=100)
+    places = [*record["foods"], *record["stage"][0]["evidence"], *record["targets"]]
+    assert [(place["start"], place["end"]) for place in places] == [(115, 119), (100, 105), (106, 110)]
+    assert [place["text"] for place in places[:2]] == ["kale", "First"]
+    assert record["scores"] == said.to_record(TEXT)["scores"]
 
 
 # ---- Exclusive axes ----

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from model.calibration import softmax
 from model.records import LabelledSpan
 from model.spans import Span
-from model.tags import OUTSIDE, begin, best_path, encode_tags, inside, mention_words, tag_count
+from model.tags import OUTSIDE, begin, best_path, best_paths, encode_tags, inside, mention_words, tag_count
 
 LABELS = ("meat", "plant")
 OUT, B_MEAT, I_MEAT, B_PLANT, I_PLANT = range(5)
@@ -80,6 +80,24 @@ def test_the_best_path_is_that_of_brute_force(words: int) -> None:
         path = best_path(scores)
         assert is_valid(tuple(path))
         assert sum(scores[n, tag] for n, tag in enumerate(path)) == pytest.approx(brute_force(scores), abs=1e-5)
+
+
+def test_the_best_paths_of_a_batch_are_those_of_its_sentences() -> None:
+    # From whole numbers, so that ties are frequent; many of these sentences have no valid path of best tags.
+    generator = np.random.default_rng(7)
+    scores = generator.integers(-3, 1, (60, tag_count(2))).astype(np.float32)
+    ends = [0, 1, 1, 9, 20, 22, 37, 60, 60]  # the first, third and last sentence have no words
+    sentences = [slice(first, last) for first, last in itertools.pairwise((0, *ends))]
+    paths = best_paths(scores, sentences).tolist()
+    assert [paths[words] for words in sentences] == [best_path(scores[words]) for words in sentences]
+    assert not all(is_valid(tuple(scores[words].argmax(axis=1))) for words in sentences)
+
+
+def test_a_word_does_not_continue_the_mention_of_the_sentence_before() -> None:
+    scores = np.full((2, tag_count(2)), -9.0, dtype=np.float32)
+    scores[0, B_MEAT] = scores[1, I_MEAT] = 0.0
+    assert best_paths(scores, [slice(0, 2)]).tolist() == [B_MEAT, I_MEAT]
+    assert best_paths(scores, [slice(0, 1), slice(1, 2)]).tolist() == [B_MEAT, OUT]
 
 
 @st.composite
