@@ -1,0 +1,1 @@
+"""Scoring an archive: inputs of many formats in, a dataset of labelled sentences out, no row lost and none twice."""
