@@ -13,9 +13,10 @@ Source: Broder 1997, "On the resemblance and containment of documents".
 
 import os
 import re
-import tempfile
+import shutil
 import unicodedata
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ SEED = 7
 # Signatures of two methods cannot be compared: a run states its own.
 METHOD = f"rensa R-MinHash 2, {HASHES} hashes of 16 bits, {SHINGLE} words, seed {SEED}, bands of {BAND}, {THRESHOLD}"
 COPIES_FILE = "copies.parquet"
+_BUILDING = ".copies.building"
 _ALGORITHM = 2
 _ROWS = 8192
 _WORD = re.compile(r"\w+")
@@ -87,13 +89,13 @@ def assign_clusters(out_dir: Path) -> CopySummary:
     """Find the copies among the documents of a run, and write them to `copies.parquet` in its folder.
 
     Columns: `number` and `id` of the document; `cluster`, the number of the first document of its cluster; `is_copy`;
-    `similarity` to that first document, null where there are no words; `size`, documents of the cluster; `outlets`,
-    different outlets in it. Needs about 1 KB a document on disk while it runs, and 120 bytes in memory.
+    `other_outlet`, whether that first document stands in another outlet; `similarity` to it, null where there are no
+    words; `size`, documents of the cluster; `outlets`, different outlets in it. Needs about 1 KB a document on disk while it runs, and 120 bytes in memory.
     """
     numbers, outlets = _Growing(np.int64), _Growing(np.int32)
     codes: dict[str | None, int] = {}
     rows = _Growing(np.int64)  # the place among all documents of each one with a signature
-    with tempfile.TemporaryDirectory(dir=out_dir, prefix=".copies-") as folder, SignatureStore(Path(folder)) as store:
+    with _own_folder(out_dir / _BUILDING) as folder, SignatureStore(folder) as store:
         for batch in _batches(out_dir, ["number", "outlet", "signature"]):
             signed = [n for n, value in enumerate(batch["signature"]) if value]
             rows.extend([len(numbers) + n for n in signed])
@@ -108,16 +110,28 @@ def assign_clusters(out_dir: Path) -> CopySummary:
     similarity[rows.values] = found.similarity
     size = np.bincount(first, minlength=documents)
     outlets_of = _outlets_of(first, outlets.values, len(codes))
-    _write(out_dir, numbers.values, first, similarity, size, outlets_of)
+    other_outlet = outlets.values != outlets.values[first]
+    _write(out_dir, numbers.values, first, other_outlet, similarity, size, outlets_of)
     copies = np.flatnonzero(first != np.arange(documents))
     return CopySummary(
         documents=documents,
         judged=len(rows),
         clusters=int((size > 1).sum()),
         copies=len(copies),
-        across_outlets=int((outlets.values[copies] != outlets.values[first[copies]]).sum()),
+        across_outlets=int(other_outlet.sum()),
         threshold=THRESHOLD,
     )
+
+
+@contextmanager
+def _own_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder for as long as it is needed; one that a killed run left is removed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Growing:
@@ -169,6 +183,7 @@ def _write(
     out_dir: Path,
     numbers: NDArray[Any],
     first: NDArray[Any],
+    other_outlet: NDArray[Any],
     similarity: NDArray[Any],
     size: NDArray[Any],
     outlets: NDArray[Any],
@@ -183,6 +198,7 @@ def _write(
             pa.field("id", pa.string(), nullable=False),
             pa.field("cluster", pa.int64(), nullable=False),
             pa.field("is_copy", pa.bool_(), nullable=False),
+            pa.field("other_outlet", pa.bool_(), nullable=False),
             pa.field("similarity", pa.float32()),
             pa.field("size", pa.int64(), nullable=False),
             pa.field("outlets", pa.int32(), nullable=False),
@@ -201,6 +217,7 @@ def _write(
                 pa.array(batch["id"], pa.string()),
                 pa.array(numbers[of]),
                 pa.array(of != rows),
+                pa.array(other_outlet[rows]),
                 pa.array(similarity[rows], from_pandas=True),  # not a number is a null
                 pa.array(size[of]),
                 pa.array(outlets[of].astype(np.int32)),

@@ -103,6 +103,7 @@ def test_a_lightly_edited_copy_is_found_and_a_story_of_its_own_is_not(tmp_path: 
     rows = rows_of(tmp_path)
     assert [rows[n]["cluster"] for n in range(4)] == [0, 1, 0, 0]
     assert [rows[n]["is_copy"] for n in range(4)] == [False, False, True, True]
+    assert [rows[n]["other_outlet"] for n in range(4)] == [False, False, True, False]
     assert [rows[n]["size"] for n in range(4)] == [3, 1, 3, 3]
     assert [rows[n]["outlets"] for n in range(4)] == [2, 1, 2, 2]
     assert [rows[n]["similarity"] for n in (0, 1, 3)] == [1, 1, 1]
@@ -189,6 +190,7 @@ def test_documents_that_come_later_change_nothing_of_what_was_said(tmp_path: Pat
 
 def test_the_table_is_the_same_when_it_is_made_again_and_nothing_else_stays(tmp_path: Path) -> None:
     write_run(tmp_path, [(n, text, outlet) for n, (text, outlet) in enumerate(archive(20))])
+    (tmp_path / ".copies.building").mkdir()  # as a run leaves it that was killed
     assign_clusters(tmp_path)
     once = (tmp_path / "copies.parquet").read_bytes()
     assign_clusters(tmp_path)
