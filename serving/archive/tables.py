@@ -15,9 +15,9 @@ Parts of one number hold the same documents. Below, AXIS is each axis of the cod
 
 Sentences:
 
-    document      int64    number of the document in the run, from 0
+    document      int64    number of the document
     document_id   string
-    id            string   of the sentence: the document's id, a colon and its number; with `sentences`, the record's own
+    id            string   the document's id, a colon and the number; in a run over sentences, the record's own
     number        int32    place in the document, from 1
     start, end    int32    half-open, in code points of the document's text; null where status is `error`
     text          string   null where status is `error`
@@ -41,7 +41,7 @@ Sentences:
 
 Documents:
 
-    number        int64
+    number        int64    place among all records, from 0: rejected ones leave a gap
     id            string   the record's own, else its place
     place         string   where the record stands: file, then line, row or record
     title, outlet, url, published_at   string, of the record or, where it gives none, of its page
@@ -73,7 +73,6 @@ DOCUMENTS, SENTENCES, STATE = "documents", "sentences", "state"
 RUN_FILE, MANIFEST_FILE, REJECTS_FILE = "run.json", "manifest.json", "rejects.jsonl"
 SKIPPED = "skipped"
 
-# A list's items are named as Parquet's own rules name them, so that every reader gives back the same schema.
 _TAIL = ("model", "model_sha256", "codebook")
 
 
