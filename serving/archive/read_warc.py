@@ -71,9 +71,9 @@ def _capture(cut: _Cut, place: str) -> Item:
 
     whole = cut.head + cut.content
     try:
-        [record] = WARCIterator(io.BytesIO(whole + b"\r\n\r\n"))
-    except (ArchiveLoadFailed, ValueError, EOFError) as error:
-        return reject(place, f"expected a record with its headers, but found an error: {str(error)[:200]}.", whole)
+        record = next(iter(WARCIterator(io.BytesIO(whole + b"\r\n\r\n"))))
+    except (ArchiveLoadFailed, ValueError, EOFError, StopIteration) as error:
+        return reject(place, f"expected a record with its headers, but found an error: {str(error)[:200]}. Capture it anew.", whole)
     return _page_of(record, whole, place)
 
 
