@@ -14,7 +14,7 @@ from serving.archive.streams import BLOCK, RawLine, Stream, cut_lines
 
 TOO_LONG = f"expected a record of at most {MAX_RECORD_BYTES} bytes, but found"
 # What can begin or end something in JSON; between two of these, nothing matters for where a record ends. A string
-# cannot go on past a line end, so that a quote too many costs a line and not the rest of the file.
+# cannot go on past a line end: there a quote too many is noticed, and costs what stands before and no more.
 _MARKS = re.compile(rb'\\.|["{}\[\]\n]', re.DOTALL)
 _BETWEEN = b" \t\r\n,\x00"
 
@@ -107,8 +107,12 @@ def _cut_objects(stream: Stream) -> Iterator[tuple[bytes, int]]:
         cut = 0  # the block is in pieces up to here
         for mark in _MARKS.finditer(block):
             at, kind = mark.start(), mark.group()
-            if kind == b'"' or (in_string and kind == b"\n"):
+            if kind == b'"':
                 in_string = not in_string
+            elif in_string and kind == b"\n":
+                piece.add(block[cut : at + 1])
+                yield piece.take()
+                depth, in_string, cut = 0, False, at + 1
             elif in_string or kind not in b"{[}]":
                 continue
             elif kind in b"{[":

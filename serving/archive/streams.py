@@ -151,18 +151,19 @@ class Decompressed(io.RawIOBase):
                 self._member = self._new_member()
                 self._starts.append((self._given, self._file.tell() - len(self._input)))
             data, self._input = self._input, b""
+            at_end = False
             if not data and self._member.needs_input:
                 data = self._fill()
+                at_end = not data
             try:
                 piece = self._member.decompress(data, len(view))
             except self._errors as error:
                 kind = str(error).partition(": ")[2] or str(error)
                 self.problem = f"damaged {self._compression} data before byte {self._file.tell()} ({kind[:80]})"
                 return 0
-            ended = not data and not piece and self._member.needs_input
             if self._member.eof:
                 self._input, self._member = self._member.unused_data, None
-            elif ended:
+            elif at_end and not piece:
                 end = f"{self._compression} data cut off at byte {self._file.tell()}"
                 self.problem = self._file.problem or end
             if piece:

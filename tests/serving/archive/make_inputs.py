@@ -32,7 +32,9 @@ def as_table(records: Records, delimiter: str = ",") -> bytes:
 def as_page(record: Mapping[str, Any]) -> str:
     paragraphs = "".join(f"<p>{html.escape(line)}</p>" for line in str(record["text"]).splitlines() if line.strip())
     title = html.escape(str(record.get("title", "")))
-    return f"<!DOCTYPE html><html><head><title>{title}</title></head><body><article>{paragraphs}</article></body></html>"
+    return (
+        f"<!DOCTYPE html><html><head><title>{title}</title></head><body><article>{paragraphs}</article></body></html>"
+    )
 
 
 def as_warc(pages: Sequence[tuple[str, bytes, str, str]], compressed: bool = True) -> bytes:

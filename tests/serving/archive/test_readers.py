@@ -205,9 +205,7 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_siz
 
 @given(st.lists(st.fixed_dictionaries({"text": TEXTS, "desk": NAMES}), min_size=1, max_size=8))
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_text_comes_through_lines_tables_and_arrays_as_it_is(
-    tmp_path: Path, records: list[dict[str, str]]
-) -> None:
+def test_any_text_comes_through_lines_tables_and_arrays_as_it_is(tmp_path: Path, records: list[dict[str, str]]) -> None:
     numbered = [{"id": str(n), **record} for n, record in enumerate(records)]
     (tmp_path / "a.jsonl").write_bytes(as_lines(numbered))
     (tmp_path / "a.csv").write_bytes(as_table(numbered))
@@ -217,7 +215,9 @@ def test_any_text_comes_through_lines_tables_and_arrays_as_it_is(
     assert good(read(tmp_path / "a.json")) == numbered
 
 
-@given(st.binary(max_size=400), st.sampled_from(["jsonl", "json", "csv", "parquet", "warc", "warc.gz", "jsonl.gz", "zst"]))
+@given(
+    st.binary(max_size=400), st.sampled_from(["jsonl", "json", "csv", "parquet", "warc", "warc.gz", "jsonl.gz", "zst"])
+)
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_bytes_make_reading_fail(tmp_path: Path, data: bytes, form: str) -> None:
     path = tmp_path / ("a.jsonl.zst" if form == "zst" else f"a.{form}")
