@@ -90,7 +90,9 @@ def assign_clusters(out_dir: Path) -> CopySummary:
 
     Columns: `number` and `id` of the document; `cluster`, the number of the first document of its cluster; `is_copy`;
     `other_outlet`, whether that first document stands in another outlet; `similarity` to it, null where there are no
-    words; `size`, documents of the cluster; `outlets`, different outlets in it. Needs about 1 KB a document on disk while it runs, and 120 bytes in memory.
+    words; `size`, documents of the cluster; `outlets`, different outlets in it.
+
+    Needs about 1 KB a document on disk while it runs, and 120 bytes in memory.
     """
     numbers, outlets = _Growing(np.int64), _Growing(np.int32)
     codes: dict[str | None, int] = {}
