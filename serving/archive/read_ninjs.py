@@ -120,7 +120,7 @@ def _outlet(value: Mapping[str, Any]) -> str | None:
 
 def _page(body: str, title: str | None) -> str:
     """Put a body that is a piece of a page into a page, for the extractor to see an article."""
-    if re.search(r"<(?:html|body)\b", body[:2000], re.IGNORECASE):
+    if re.search(r"<(?:html|body)[\s>]", body[:2000], re.IGNORECASE):
         return body
     head = f"<title>{html.escape(title)}</title>" if title else ""
     return f"<!DOCTYPE html><html><head>{head}</head><body><article>{body}</article></body></html>"
