@@ -68,3 +68,8 @@ def content(out: Path) -> dict[str, Any]:
         "parts": parts, "rejects": (out / "rejects.jsonl").read_text(), "names": names, **told,
         "copies.parquet": (out / "copies.parquet").read_bytes(),
     }  # fmt: skip
+
+
+def json_lines(*paths: Path) -> list[dict[str, Any]]:
+    """All records of some JSON Lines files."""
+    return [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
