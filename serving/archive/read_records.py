@@ -15,7 +15,7 @@ from serving.archive.streams import BLOCK, RawLine, Stream, cut_lines
 TOO_LONG = f"expected a record of at most {MAX_RECORD_BYTES} bytes, but found"
 # What can begin or end something in JSON; between two of these, nothing matters for where a record ends. A string
 # cannot go on past a line end: there a quote too many is noticed, and costs what stands before and no more.
-_MARKS = re.compile(rb'\\.|["{}\[\]\n]', re.DOTALL)
+_MARKS = re.compile(rb'["{}\[\]\n\\]')
 _BETWEEN = b" \t\r\n,\x00"
 
 
@@ -104,10 +104,14 @@ def _cut_objects(stream: Stream) -> Iterator[tuple[bytes, int]]:
             first = not block
             in_array = block.startswith(b"[")
             block = block.removeprefix(b"[")
-        cut = 0  # the block is in pieces up to here
+        cut, escaped = 0, -1  # the block is in pieces up to here; what stands at this place is escaped
         for mark in _MARKS.finditer(block):
             at, kind = mark.start(), mark.group()
-            if kind == b'"':
+            if at == escaped:
+                continue
+            if kind == b"\\":
+                escaped = at + 1
+            elif kind == b'"':
                 in_string = not in_string
             elif in_string and kind == b"\n":
                 piece.add(block[cut : at + 1])

@@ -48,21 +48,23 @@ def read_captures(file: BoundedFile, path: str, compression: str) -> Iterator[De
 def _capture(cut: CutRecord, place: str) -> Item:
     """Make an item of a whole record."""
     from warcio.archiveiterator import WARCIterator
-    from warcio.exceptions import ArchiveLoadFailed
 
     whole = cut.head + cut.content
     try:
         record = next(iter(WARCIterator(io.BytesIO(whole + b"\r\n\r\n"))))
-    except (ArchiveLoadFailed, ValueError, EOFError, StopIteration) as error:
-        found = f"an error: {str(error)[:200]}"
+    except Exception as error:  # headers that are garbled make it fail in any way there is
+        found = f"an error: {str(error)[:200] or type(error).__name__}"
         return reject(place, f"expected a record with its headers, but found {found}. Capture it anew.", whole)
     return _page_of(record, whole, place)
 
 
 def _page_of(record: Any, whole: bytes, place: str) -> Item:
     http, head = record.http_headers, record.rec_headers
-    if http and http.get_statuscode() not in _GOOD:
-        return _skip(place, f"the answer {http.get_statuscode() or 'of no status'}", whole)
+    status = http.get_statuscode() if http else ""
+    if http and not status.isdigit():
+        return reject(place, "expected the answer of a server, but found no status in it. Capture it anew.", whole)
+    if http and status not in _GOOD:
+        return _skip(place, f"the answer {status}", whole)
     media = (http or head).get_header("Content-Type") or ""
     encoding = ((http.get_header("Content-Encoding") if http else "") or "").strip().lower()
     kind = media.partition(";")[0].strip().lower()

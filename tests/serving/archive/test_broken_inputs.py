@@ -1,7 +1,9 @@
 """Broken inputs: all that is whole is read, the rest is rejected with its place and its reason, nothing is lost."""
 
 import gzip
+import hashlib
 import json
+import random
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,9 +17,10 @@ from serving.archive.formats import ReadOptions
 from serving.archive.items import Item
 from serving.archive.readers import read_items
 from serving.archive.sources import find_sources
-from tests.serving.archive.make_inputs import as_lines, as_warc, warc_record
+from tests.serving.archive.make_inputs import WRITERS, as_lines, as_warc, warc_record
 
-MANY = [{"id": str(n), "text": f"Sentence number {n} of many, {n * 7919 % 10007}."} for n in range(30_000)]
+# Words that do not compress well, so that the files are longer than what is read of them at a time.
+MANY = [{"id": str(n), "text": f"{n} {hashlib.sha512(bytes([n % 251, n // 251])).hexdigest()}"} for n in range(5_000)]
 
 
 def read(path: Path, data: bytes, options: ReadOptions | None = None) -> list[Item]:
@@ -33,6 +36,32 @@ def texts(items: list[Item]) -> list[str]:
 def errors(items: list[Item]) -> list[str]:
     assert all((item.record is None) == (item.error is not None) for item in items)
     return [item.error for item in items if item.error is not None]
+
+
+# ---- Any damage ----
+
+
+@pytest.mark.parametrize(
+    "form", ["csv", "json", "jsonl", "jsonl.gz", "jsonl.zst", "ninjs1", "parquet", "warc", "warc.gz"]
+)
+def test_no_damage_makes_reading_fail_or_differ_from_one_time_to_the_next(form: str, tmp_path: Path) -> None:
+    chance = random.Random(form)
+    records = [{**record, "title": f"Title {record['id']}"} for record in MANY[:60]]
+    path = WRITERS[form](tmp_path, records)
+    whole = path.read_bytes()
+    for _ in range(25):
+        data = bytearray(whole)
+        for _ in range(chance.choice([1, 3, 10])):
+            at = chance.randrange(len(data))
+            if chance.random() < 0.5:
+                data[at : at + chance.randrange(1, 40)] = chance.choice([b"", b'"', b"\n", b"{", b"\xff", b"\\"])
+            else:
+                data[at] = chance.randrange(256)
+        items = read(path, bytes(data))
+        assert texts(items) or errors(items)
+        start = chance.randrange(len(items) + 2)
+        [source] = find_sources([str(path)])
+        assert list(read_items(source, ReadOptions(), start=start)) == items[start:]
 
 
 # ---- Compression ----
@@ -398,6 +427,18 @@ def test_a_broken_record_costs_itself_and_the_next_ones_are_read(compressed: boo
         "a record that begins with WARC/, but found other bytes. Fetch the file anew.",
         "a header with Content-Length, but found none. Fetch the file anew.",
     ]
+
+
+def test_garbled_headers_cost_their_record_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.warc"
+    records = captures(4)
+    records[1] = records[1].replace(b"WARC-Target-URI: ", b"WARC-Target-URX: ")
+    records[2] = records[2].replace(b"HTTP/1.1 200 OK", b"GHTP/1.1_200_OK")
+    items = read(path, b"".join(records))
+    assert pages(items) == ["https://e.org/0", "https://e.org/3"]
+    first, second = errors(items)
+    assert first.startswith(f"{path}@{len(records[0])}: expected a record with its headers, but found an error: ")
+    assert second == (f"{items[2].place}: expected the answer of a server, but found no status in it. Capture it anew.")
 
 
 def test_a_damaged_member_costs_itself_and_the_next_ones_are_read(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Every format gives the same records, from any start, with bounded memory."""
 
 import json
-import resource
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -275,14 +274,13 @@ def test_a_line_of_200_mb_is_rejected_without_being_held(suffix: str, tmp_path: 
     after = b'"}\n{"id": "3", "text": "Three."}\n' if suffix != "csv" else b"\n3,Three.\n"
     with path.open("wb") as file:
         file.write(before)
-        for _ in range(200):
-            file.write(b"word " * 209_715)
+        file.seek(200_000_000, 1)  # a hole, which is read as zeros
         file.write(after)
     small = tmp_path / f"small.{suffix}"
     small.write_bytes(before + after)
-    assert measure(small)[:2] == (3, 1 if suffix == "csv" else 0) or suffix != "csv"
+    count, errors, least = measure(small)
+    assert (count, errors) == (3, 1)  # the text is empty without the words
     count, errors, peak = measure(path)
     assert (count, errors) == (3, 1)
     # 16 MiB are the most that a record may have; a few copies of that are made on its way.
-    assert peak - measure(small)[2] < 120
-    assert resource.getpagesize()
+    assert peak - least < 120
