@@ -17,6 +17,7 @@ from serving.archive.sources import Source
 
 BLOCK = 1 << 18
 _GZIP_MAGIC = b"\x1f\x8b\x08"
+_LOOKED_BACK = 2 * MAX_RECORD_BYTES  # how far back the beginnings of members are known
 _GZIP_HEAD = 1 << 10  # bytes of a member that are sure to hold the first few of its content
 _GZIP_WINDOW = 31  # 15 bits of window, and the gzip header around it: zlib's convention
 
@@ -150,6 +151,8 @@ class Decompressed(io.RawIOBase):
                     continue
                 self._member = self._new_member()
                 self._starts.append((self._given, self._file.tell() - len(self._input)))
+                while self._starts[0][0] < self._given - _LOOKED_BACK and len(self._starts) > 1:
+                    self._starts.popleft()
             data, self._input = self._input, b""
             at_end = False
             if not data and self._member.needs_input:
@@ -173,9 +176,7 @@ class Decompressed(io.RawIOBase):
         return 0
 
     def member_at(self, place: int) -> int:
-        """Return where the member begins in the file that holds a decompressed byte; places must not go back far."""
-        while len(self._starts) > 1 and self._starts[1][0] <= place - MAX_RECORD_BYTES:
-            self._starts.popleft()
+        """Return where the member begins in the file that holds a decompressed byte, one of the last few records'."""
         return next((inside for start, inside in reversed(self._starts) if start <= place), 0)
 
     def _fill(self) -> bytes:
