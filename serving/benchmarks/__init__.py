@@ -1,0 +1,1 @@
+"""Measurements as scripts, one command each."""
