@@ -20,7 +20,7 @@ from serving.archive.errors import ArchiveError
 from serving.archive.ledger import Ledger
 from serving.archive.packed import concatenate
 from serving.archive.repeats import Lookup
-from serving.archive.shards import Shard
+from serving.archive.shards import Shard, ShardHead
 from serving.archive.stages import INFERRED, SEGMENTED, Segmented, Setup, Worker
 
 AHEAD = 2  # shards under way beyond one a process: enough to never wait, and a bound on memory
@@ -30,7 +30,7 @@ AHEAD = 2  # shards under way beyond one a process: enough to never wait, and a 
 class _Flight:
     """A shard under way, and what each stage has given so far."""
 
-    shard: Shard
+    head: ShardHead
     segmenting: list[Future[Segmented]]
     inferring: list[Future[Any]] = field(default_factory=list)
     writing: Future[dict[str, Any]] | None = None
@@ -45,12 +45,18 @@ class _Flight:
 
 
 def run_locally(
-    shards: Iterator[Shard], ledger: Ledger, setup: Setup, workers: int | None, tell: Callable[[], None]
+    shards: Iterable[Shard],
+    ledger: Ledger,
+    setup: Setup,
+    workers: int | None,
+    see: Callable[[ShardHead], None],
+    tell: Callable[[], None],
 ) -> None:
     """Take shards through all stages and commit them, in order.
 
     Args:
         workers: Processes; None does all in this one.
+        see: Called with each shard that was read.
         tell: Called when something has come to pass.
 
     Raises:
@@ -60,7 +66,7 @@ def run_locally(
     count = 1 if workers is None else workers or cores()
     pool = _Here(setup) if workers is None else _processes(setup, count)
     try:
-        _fly(shards, ledger, pool, count + AHEAD, tell)
+        _fly(iter(shards), ledger, pool, count + AHEAD, see, tell)
     except BrokenProcessPool:
         raise ArchiveError(
             f"{setup.out}: expected {count} processes to live, but found that one was ended, most likely for want of "
@@ -75,7 +81,14 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _fly(shards: Iterator[Shard], ledger: Ledger, pool: Executor, limit: int, tell: Callable[[], None]) -> None:
+def _fly(
+    shards: Iterator[Shard],
+    ledger: Ledger,
+    pool: Executor,
+    limit: int,
+    see: Callable[[ShardHead], None],
+    tell: Callable[[], None],
+) -> None:
     flights: deque[_Flight] = deque()
     more = True
     while more or flights:
@@ -83,11 +96,12 @@ def _fly(shards: Iterator[Shard], ledger: Ledger, pool: Executor, limit: int, te
             shard = next(shards, None)
             more = shard is not None
             if shard:
+                see(shard.head)
                 starts = range(0, len(shard.items), SEGMENTED)
                 tasks = [
-                    pool.submit(segment, shard.first + n, shard.items[n : n + SEGMENTED]) for n in starts
+                    pool.submit(segment, shard.head.first + n, shard.items[n : n + SEGMENTED]) for n in starts
                 ]  # fmt: skip
-                flights.append(_Flight(shard, tasks))
+                flights.append(_Flight(shard.head, tasks))
         moved = _advance(flights, ledger, pool)
         if moved:
             tell()
@@ -117,14 +131,14 @@ def _advance(flights: deque[_Flight], ledger: Ledger, pool: Executor) -> bool:
                 break
             packed = concatenate([task.result() for task in flight.inferring], ledger.layout)
             flight.inferring = []
-            assembly = ledger.settle(flight.shard.number, flight.segmented, flight.lookup, packed)
+            assembly = ledger.settle(flight.head.number, flight.segmented, flight.lookup, packed)
             flight.writing = pool.submit(assemble, assembly)
             moved = True
     while flights and (writing := flights[0].writing) and writing.done():
         flight = flights.popleft()
         assert flight.segmented is not None
         assert flight.lookup is not None
-        ledger.commit(flight.shard, flight.segmented, flight.lookup, writing.result())
+        ledger.commit(flight.head, flight.segmented, flight.lookup, writing.result())
         moved = True
     return moved
 

@@ -1,6 +1,5 @@
 """What is done in the order of the shards: repeated sentences are looked up, and shards are committed."""
 
-import sqlite3
 import time
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import numpy as np
 from serving.archive.errors import ArchiveError
 from serving.archive.packed import Layout, Packed, concatenate, from_bytes
 from serving.archive.repeats import Lookup, Repeats
-from serving.archive.shards import Shard
+from serving.archive.shards import ShardHead
 from serving.archive.stages import Assembly, Segmented
 from serving.archive.state import STORE_FILE, State
 
@@ -63,18 +62,11 @@ class Ledger:
         repeat_of = [None if place < 0 or n in first_ones else names[place] for n, place in enumerate(source.tolist())]
         return Assembly(shard, segmented, everything, source, repeat_of)
 
-    def commit(self, shard: Shard, segmented: Segmented, lookup: Lookup, written: dict[str, object]) -> None:
+    def commit(self, shard: ShardHead, segmented: Segmented, lookup: Lookup, written: dict[str, object]) -> None:
         """Make the next shard part of the run."""
         now = time.monotonic()
         rejects = segmented.rejects
-        ends_in_reject = bool(rejects) and rejects[-1]["place"] == shard.items[-1].place
+        ends_in_reject = bool(rejects) and rejects[-1]["place"] == shard.last_place
         self.state.commit(shard, written, len(lookup.new), now - self._since, ends_in_reject)
         self._since = now
         self._repeats.forget(self.state.counts["inferred"])
-
-
-def full_disk(error: BaseException) -> bool:
-    """Tell whether an error of the database is that it could not be written."""
-    return isinstance(error, sqlite3.OperationalError) and any(
-        words in str(error) for words in ("disk is full", "disk I/O error", "unable to open")
-    )

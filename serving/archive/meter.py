@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from serving.archive.shards import Input, Position, Shard
+from serving.archive.shards import Input, Position, ShardHead
 from serving.archive.state import State
 
 # Characters of records to a byte of input, until it was measured: compressed text holds some four times its bytes.
@@ -44,12 +44,10 @@ class Meter:
         self._items, self._characters = 0, 0
         self._share: float | None = None
 
-    def see(self, shard: Shard) -> None:
+    def see(self, shard: ShardHead) -> None:
         """Take note of what was read."""
-        self._items += len(shard.items)
-        self._characters += sum(
-            len(value) for item in shard.items for value in (item.record or {}).values() if isinstance(value, str)
-        )
+        self._items += shard.read
+        self._characters += shard.characters
 
     def snapshot(self) -> Snapshot:
         """The state of the run now."""

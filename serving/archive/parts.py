@@ -5,6 +5,7 @@ import io
 import json
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from serving.archive.columns import count_columns, label_columns, statuses, tabl
 from serving.archive.lines import news_items, sentence_records
 from serving.archive.options import NINJS, PARQUET
 from serving.archive.packed import Layout, blank, concatenate
-from serving.archive.stages import Assembly, Setup
+from serving.archive.stages import Assembly
 from serving.archive.tables import (
     DOCUMENTS,
     REJECTS_FILE,
@@ -37,38 +38,58 @@ FOLDERS = (DOCUMENTS, SENTENCES, ITEMS, REJECTS)
 _ZSTD_LEVEL = 3
 
 
-def write_parts(setup: Setup, artifact: Artifact, layout: Layout, assembly: Assembly) -> dict[str, Any]:
-    """Write what a shard gives.
+@dataclass(frozen=True)
+class Rendered:
+    """The files of a shard, not yet written.
+
+    Attributes:
+        files: Content by name in the run's folder.
+        counts: Documents and sentences by what became of them.
+    """
+
+    files: Mapping[str, bytes]
+    counts: Mapping[str, int]
+
+
+def render_parts(output_format: str, artifact: Artifact, layout: Layout, assembly: Assembly) -> Rendered:
+    """Make the files of a shard."""
+    sentences, documents = make_tables(artifact, layout, assembly)
+    number = assembly.shard
+    files = {f"{DOCUMENTS}/{part_name(number)}": _parquet(documents)}
+    if output_format == PARQUET:
+        files[f"{SENTENCES}/{part_name(number)}"] = _parquet(sentences)
+    elif output_format == NINJS:
+        items = news_items(documents, assembly.segmented, artifact.codebook, artifact.model_info)
+        files[f"{ITEMS}/{part_name(number, 'jsonl')}"] = _lines(items)
+    else:
+        records = sentence_records(sentences, artifact.codebook, artifact.model_info)
+        files[f"{SENTENCES}/{part_name(number, 'jsonl')}"] = _lines(records)
+    if assembly.segmented.rejects:
+        files[f"{REJECTS}/{part_name(number, 'jsonl')}"] = _lines(assembly.segmented.rejects)
+    return Rendered(files, _counts(sentences, assembly))
+
+
+def write_parts(out: Path, rendered: Rendered) -> dict[str, Any]:
+    """Write the files of a shard under temporary names.
 
     Returns:
         `files`: for each file, by its name in the run's folder, its `bytes` and `sha256`; it still stands under the
-        name that `temporary` gives. `counts`: of documents and sentences, by what became of them.
+        name that `temporary` gives. `counts`: those of the shard.
 
     Raises:
         OSError: The disk is full, or cannot be written; nothing is left behind.
     """
-    sentences, documents = make_tables(artifact, layout, assembly)
-    number = assembly.shard
-    contents: dict[str, Any] = {f"{DOCUMENTS}/{part_name(number)}": documents}
-    if setup.output_format == PARQUET:
-        contents[f"{SENTENCES}/{part_name(number)}"] = sentences
-    elif setup.output_format == NINJS:
-        contents[f"{ITEMS}/{part_name(number, 'jsonl')}"] = news_items(
-            documents, assembly.segmented, artifact.codebook, artifact.model_info
-        )
-    else:
-        contents[f"{SENTENCES}/{part_name(number, 'jsonl')}"] = sentence_records(
-            sentences, artifact.codebook, artifact.model_info
-        )
-    if assembly.segmented.rejects:
-        contents[f"{REJECTS}/{part_name(number, 'jsonl')}"] = assembly.segmented.rejects
     try:
-        files = {name: _write(temporary(setup.out / name), content) for name, content in contents.items()}
+        for name, data in rendered.files.items():
+            write_durably(temporary(out / name), data)
     except OSError:
-        for name in contents:
-            temporary(setup.out / name).unlink(missing_ok=True)
+        for name in rendered.files:
+            temporary(out / name).unlink(missing_ok=True)
         raise
-    return {"files": files, "counts": _counts(sentences, assembly)}
+    facts = {
+        name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in rendered.files.items()
+    }
+    return {"files": facts, "counts": rendered.counts}
 
 
 def temporary(path: Path) -> Path:
@@ -153,13 +174,6 @@ def _counts(sentences: Any, assembly: Assembly) -> dict[str, int]:
         "errors": by_status.get(ERROR, 0),
         "deduplicated": sum(identifier is not None for identifier in assembly.repeat_of),
     }
-
-
-def _write(path: Path, content: Any) -> dict[str, Any]:
-    """Write a table or an iterable of records, and make sure that it is on the disk."""
-    data = _parquet(content) if hasattr(content, "schema") else _lines(content)
-    write_durably(path, data)
-    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def _parquet(content: Any) -> bytes:

@@ -60,7 +60,8 @@ class Repeats:
         """
         self.capacity = capacity
         self._next = inferred
-        self._database = sqlite3.connect(path, timeout=60)
+        # One thread at a time uses it, but on a cluster not the one that opened it.
+        self._database = sqlite3.connect(path, timeout=60, check_same_thread=False)
         # A reader beside the writer, as on a cluster; FULL: what a commit record counts on is on the disk.
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=FULL")

@@ -21,7 +21,7 @@ from serving.archive.options import LOCAL, NINJS, ArchiveOptions
 from serving.archive.packed import Layout
 from serving.archive.parts import ITEMS, REJECTS, temporary, write_json
 from serving.archive.plan import Run, begin, check_folder, continued, extend, load_run
-from serving.archive.shards import Shard, cut
+from serving.archive.shards import ShardStream
 from serving.archive.sources import Source, find_sources
 from serving.archive.stages import Setup
 from serving.archive.state import State, locked, remove_run
@@ -137,26 +137,20 @@ def _take(
 ) -> None:
     """Score what is left of a run."""
     meter = Meter(run.inputs, ledger.state)
-    shards = _seen(cut(run.inputs, options.read, options.shard_size, ledger.state.position), meter)
 
     def tell() -> None:
         if on_progress:
             on_progress(meter.snapshot())
 
+    stream = ShardStream(run.inputs, options.read, options.shard_size, ledger.state.position)
     if options.engine == LOCAL:
         from serving.archive.flow import run_locally
 
-        run_locally(shards, ledger, setup, options.workers, tell)
+        run_locally(stream, ledger, setup, options.workers, meter.see, tell)
     else:
         from serving.archive.cluster import run_on_cluster
 
-        run_on_cluster(run.inputs, options, ledger, setup, tell)
-
-
-def _seen(shards: Iterator[Shard], meter: Meter) -> Iterator[Shard]:
-    for shard in shards:
-        meter.see(shard)
-        yield shard
+        run_on_cluster(stream, ledger, setup, options, meter.see, tell)
 
 
 def _finished(out: Path) -> dict[str, Any] | None:

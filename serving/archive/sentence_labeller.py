@@ -9,7 +9,7 @@ import numpy as np
 
 from model.errors import RecordError
 from model.predictions import ERROR
-from model.records import read_sentence
+from model.records import check_text, read_sentence
 from serving.archive.columns import label_columns, statuses
 from serving.archive.packed import Layout, blank, concatenate, pack
 from serving.archive.repeats import key_of
@@ -110,8 +110,9 @@ class SentenceLabeller:
         asked = batch[self.targets] if self.targets else [None] * len(batch[self.column])
         for n, (text, names) in enumerate(zip(batch[self.column], asked, strict=True)):
             try:
-                record = {"text": text, "targets": list(names) if names is not None else None}
-                sentence = read_sentence(record, f"{self.column}[{n}]", default_id=str(n))
+                known = {"text": check_text(text, f"{self.column}[{n}]")}
+                given = known if names is None else {**known, "targets": list(names)}
+                sentence = read_sentence(given, f"{self.targets}[{n}]", default_id=str(n))
                 texts.append(sentence.text)
                 targets.append(sentence.targets)
                 problems.append(None)

@@ -47,50 +47,76 @@ class Position:
 
 
 @dataclass(frozen=True)
-class Shard:
-    """Some items, in order.
+class ShardHead:
+    """What is known of a shard apart from its items.
 
     Attributes:
         number: Of the shard in the run, from 0.
         first: Place of its first item among all items of the run.
-        items: What was read, good and bad.
-        ranges: Where the items stand.
+        read: How many items it has.
+        characters: About how many they hold.
+        last_place: Where its last item stands.
+        ranges: Where all of them stand.
     """
 
     number: int
     first: int
-    items: list[Item]
+    read: int
+    characters: int
+    last_place: str
     ranges: list[ItemRange]
 
 
-def cut(inputs: Sequence[Input], read: ReadOptions, size: int, start: Position) -> Iterator[Shard]:
-    """Read on from a position, a shard at a time.
+@dataclass(frozen=True)
+class Shard:
+    """Some items, good and bad, in order."""
+
+    head: ShardHead
+    items: list[Item]
+
+
+@dataclass(frozen=True)
+class ShardStream:
+    """What is left to read of a run, a shard at a time.
 
     Where a shard ends depends on the items since the position alone, and the position is always where one began.
 
-    Args:
+    Attributes:
+        read: How records are read.
         size: Items of a shard; it has fewer if they are long, and at the end.
     """
-    from serving.archive.readers import read_items
 
-    number, first = start.shard, start.ordinal
-    items: list[Item] = []
-    ranges: list[ItemRange] = []
-    characters = 0
-    for place in range(start.source, len(inputs)):
-        begin = at = start.item if place == start.source and start.item else inputs[place].first_item
-        for item in read_items(inputs[place].source, read, at):
-            items.append(item)
-            at += 1
-            characters += _length(item)
-            if len(items) >= size or characters >= MAX_SHARD_CHARACTERS:
-                yield Shard(number, first, items, [*ranges, ItemRange(place, begin, at)])
-                number, first, begin, characters = number + 1, first + len(items), at, 0
-                items, ranges = [], []
-        if at > begin:
-            ranges.append(ItemRange(place, begin, at))
-    if items:
-        yield Shard(number, first, items, ranges)
+    inputs: Sequence[Input]
+    read: ReadOptions
+    size: int
+    start: Position
+
+    def __iter__(self) -> Iterator[Shard]:
+        from serving.archive.readers import read_items
+
+        inputs, start = self.inputs, self.start
+        number, first = start.shard, start.ordinal
+        items: list[Item] = []
+        ranges: list[ItemRange] = []
+        characters = 0
+        for place in range(start.source, len(inputs)):
+            begin = at = start.item if place == start.source and start.item else inputs[place].first_item
+            for item in read_items(inputs[place].source, self.read, at):
+                items.append(item)
+                at += 1
+                characters += _length(item)
+                if len(items) >= self.size or characters >= MAX_SHARD_CHARACTERS:
+                    yield _shard(number, first, items, characters, [*ranges, ItemRange(place, begin, at)])
+                    number, first, begin, characters = number + 1, first + len(items), at, 0
+                    items, ranges = [], []
+            if at > begin:
+                ranges.append(ItemRange(place, begin, at))
+        if items:
+            yield _shard(number, first, items, characters, ranges)
+
+
+def _shard(number: int, first: int, items: list[Item], characters: int, ranges: list[ItemRange]) -> Shard:
+    return Shard(ShardHead(number, first, len(items), characters, items[-1].place, ranges), items)
 
 
 def _length(item: Item) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from model.artifact import Artifact, load_artifact
 from model.errors import RecordError
@@ -21,6 +21,9 @@ from serving.archive.items import Item
 from serving.archive.options import NINJS
 from serving.archive.packed import Layout, Numbers, Packed, pack
 from serving.archive.repeats import key_of
+
+if TYPE_CHECKING:
+    from serving.archive.parts import Rendered
 
 SEGMENTED, INFERRED = 64, 512  # items and sentences of one task: a second of work or so, little to wait for at the end
 _TOLD_BY = 10  # sentences of a document that its language is told by
@@ -172,11 +175,17 @@ class Worker:
         sentences = [Sentence("", text, names) for text, names in zip(texts, asked, strict=True)]
         return pack(self._engine(sentences), self.layout)
 
+    def render(self, assembly: Assembly) -> "Rendered":
+        """Make the files of a shard."""
+        from serving.archive.parts import render_parts
+
+        return render_parts(self.setup.output_format, self.artifact, self.layout, assembly)
+
     def assemble(self, assembly: Assembly) -> dict[str, Any]:
-        """Write the files of a shard under temporary names; see `parts.write_parts`."""
+        """Make the files of a shard and write them under temporary names; see `parts.write_parts`."""
         from serving.archive.parts import write_parts
 
-        return write_parts(self.setup, self.artifact, self.layout, assembly)
+        return write_parts(self.setup.out, self.render(assembly))
 
     def _read_document(self, number: int, place: str, record: Mapping[str, Any]) -> Segmented:
         from serving.archive.copies import signature

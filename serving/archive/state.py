@@ -14,7 +14,7 @@ from typing import Any
 
 from serving.archive.errors import ArchiveError
 from serving.archive.parts import FOLDERS, sync_folder, temporary, write_json
-from serving.archive.shards import Position, Shard
+from serving.archive.shards import Position, ShardHead
 from serving.archive.tables import MANIFEST_FILE, REJECTS_FILE, RUN_FILE, STATE
 
 COUNTS = (
@@ -95,7 +95,7 @@ class State:
         return Progress(self.position, dict(self.counts), self.seconds, dict(self._items), dict(self._rejected_end))
 
     def commit(
-        self, shard: Shard, written: Mapping[str, Any], inferred: int, seconds: float, ends_in_reject: bool
+        self, shard: ShardHead, written: Mapping[str, Any], inferred: int, seconds: float, ends_in_reject: bool
     ) -> None:
         """Make a shard part of the run.
 
@@ -114,7 +114,7 @@ class State:
             "first": shard.first,
             "ranges": [[r.source, r.start, r.end] for r in shard.ranges],
             "last_was_rejected": ends_in_reject,
-            "counts": {**written["counts"], "read": len(shard.items), "inferred": inferred},
+            "counts": {**written["counts"], "read": shard.read, "inferred": inferred},
             "seconds": round(seconds, 3),
             "files": written["files"],
         }
