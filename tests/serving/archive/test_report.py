@@ -208,6 +208,15 @@ def test_rejected_records_are_counted_and_the_first_ones_shown(tmp_path: Path, t
     assert "a:10: expected JSON." not in content
 
 
+def test_a_run_that_wrote_its_sentences_otherwise_shows_none(tmp_path: Path, tiny_codebook: Codebook) -> None:
+    write_run(tmp_path, tiny_codebook, documents())
+    for part in (tmp_path / "sentences").iterdir():
+        part.unlink()
+    content = write_report(tmp_path).read_text(encoding="utf-8")
+    assert "This run wrote no Parquet table of its sentences: there are none to show." in content
+    assert ">spoon</span>" in content
+
+
 def test_a_scored_archive_gets_its_page(tmp_path: Path, tiny_artifact) -> None:
     inputs = write_archive(tmp_path / "in", 40)
     options = ArchiveOptions(model=tiny_artifact.folder, workers=None)
