@@ -64,8 +64,8 @@ def score(inputs: tuple[str, ...], out: Path, quiet: bool, **settings: Any) -> i
     compressed. A record is a document, and is segmented, unless --sentences. Run the same command again after a
     crash: it goes on where it was, and gives what an unbroken run gives.
 
-    Exit codes: 0 done, also if some records went to rejects.jsonl; 1 if the run could not begin or go on, or no record
-    at all could be read; 2 usage.
+    Exit codes: 0 done, also if some records went to rejects.jsonl; 1 if the run could not begin or go on, or not one
+    record could be read; 2 usage.
     """
     from serving.archive.formats import ReadOptions
     from serving.archive.options import ArchiveOptions
@@ -78,13 +78,19 @@ def score(inputs: tuple[str, ...], out: Path, quiet: bool, **settings: Any) -> i
         raise click.UsageError("--ray-address goes with --engine ray.")
     read = ReadOptions(**{name: settings.pop(name) for name in ReadOptions.__dataclass_fields__})
     options = ArchiveOptions(read=read, cluster=settings.pop("ray_address"), **settings)
-    with ProgressDisplay(quiet) as display:
-        result = score_archive(inputs, out, options, display.show)
+    try:
+        with ProgressDisplay(quiet) as display:
+            result = score_archive(inputs, out, options, display.show)
+    except KeyboardInterrupt:
+        click.echo(f"{out}: stopped. Run the same command again to go on.", err=True)
+        return FAILED
+    for path in result.manifest["empty"]:
+        click.echo(f"{path}: expected records, but found none. The file was passed over.", err=True)
     if result.was_complete and not quiet:
         click.echo(f"{out}: complete already; nothing was left to do.", err=True)
     if not quiet:
         print_summary(result)
-    return FAILED if result.counts["read"] and not result.counts["documents"] else DONE
+    return DONE if result.counts["documents"] else FAILED
 
 
 @click.command(cls=Examples, epilog="""

@@ -7,6 +7,7 @@ committing.
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -39,9 +40,9 @@ class _Flight:
 
     @property
     def waiting_for(self) -> list[Future[Any]]:
-        if self.writing:
-            return [self.writing]
-        return self.inferring if self.lookup else list(self.segmenting)
+        """What is still to be done before its next stage; nothing if it waits for the shards before it."""
+        tasks = [self.writing] if self.writing else self.inferring if self.lookup else self.segmenting
+        return [task for task in tasks if not task.done()]
 
 
 def run_locally(
@@ -169,6 +170,8 @@ def _processes(setup: Setup, count: int) -> ProcessPoolExecutor:
 
 def _start(setup: Setup) -> None:
     global _worker
+    # An interrupt from the keyboard reaches every process of a terminal; the one that started this one handles it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _worker = Worker(setup)
 

@@ -176,6 +176,9 @@ def _finish(out: Path, run: Run, state: State) -> dict[str, Any]:
         "model": data["model"],
         "options": data["options"],
         "inputs": data["inputs"],
+        "empty": [
+            item.source.path for n, item in enumerate(run.inputs) if not state.progress.items.get(n, item.first_item)
+        ],
         "shards": state.position.shard,
         "versions": {"python": platform.python_version(), **_versions()},
     }

@@ -392,6 +392,17 @@ def test_the_command_fails_if_nothing_could_be_read(tmp_path: Path, tiny_artifac
     assert "see rejects.jsonl" in done.stdout
 
 
+def test_an_empty_file_is_told_of(tmp_path: Path, archive: list[str], tiny_artifact: Artifact) -> None:
+    empty = tmp_path / "empty.jsonl"
+    empty.touch()
+    told = f"{empty}: expected records, but found none. The file was passed over.\n"
+    arguments = ("--model", tiny_artifact.folder, "--workers", "1", "--quiet")
+    done = start("score", empty, *archive, "--out", tmp_path / "out", *arguments)
+    assert (done.returncode, done.stderr) == (0, told)
+    done = start("score", empty, "--out", tmp_path / "nothing", *arguments)
+    assert (done.returncode, done.stderr) == (1, told)
+
+
 def test_options_that_exclude_each_other_are_a_matter_of_usage(tmp_path: Path) -> None:
     for wrong in (["--fresh", "--update"], ["--ray-address", "auto"]):
         assert run("score", "a.jsonl", "--out", tmp_path, *wrong).exit_code == 2
