@@ -81,6 +81,7 @@ def write_parts(out: Path, rendered: Rendered) -> dict[str, Any]:
     """
     try:
         for name, data in rendered.files.items():
+            (out / name).parent.mkdir(exist_ok=True)
             write_durably(temporary(out / name), data)
     except OSError:
         for name in rendered.files:

@@ -62,10 +62,9 @@ class State:
         Raises:
             ArchiveError: A committed file is missing or has another size.
         """
-        for folder in (_RECORDS, *FOLDERS):
-            (self.out / folder).mkdir(parents=True, exist_ok=True)
+        (self.out / _RECORDS).mkdir(parents=True, exist_ok=True)
         committed: set[Path] = set()
-        for number, path in enumerate(sorted((self.out / _RECORDS).glob("*.json"))):
+        for number, path in enumerate(_records(self.out)):
             record = json.loads(path.read_bytes())
             if record["shard"] != number:
                 raise ArchiveError(
@@ -83,10 +82,9 @@ class State:
                     )
                 committed.add(part)
             self._add(record)
-        for folder in (_RECORDS, *FOLDERS):
-            for path in (self.out / folder).iterdir():
-                if path not in committed and (folder != _RECORDS or path.suffix != ".json"):
-                    path.unlink()
+        for path in _parts(self.out):
+            if path not in committed:
+                path.unlink()
         return self.progress
 
     @property
@@ -118,7 +116,7 @@ class State:
             "seconds": round(seconds, 3),
             "files": written["files"],
         }
-        write_json(self.out / _RECORDS / f"{shard.number:05d}.json", record)
+        write_json(self.out / _RECORDS / f"{shard.number:06d}.json", record)
         self._add(record)
 
     def _add(self, record: Mapping[str, Any]) -> None:
@@ -136,6 +134,18 @@ class State:
             place = (self.position.source, self.position.item)
         ordinal = record["first"] + record["counts"]["read"]
         self.position = Position(record["shard"] + 1, ordinal, *place)
+
+
+def _records(out: Path) -> list[Path]:
+    return sorted((out / _RECORDS).glob("[0-9]*.json"))
+
+
+def _parts(out: Path) -> Iterator[Path]:
+    """Parts of shards, committed or not, and whatever was half written; what else somebody put there is not ours."""
+    for folder in (_RECORDS, *FOLDERS):
+        for path in (out / folder).glob("*"):
+            if path.name.startswith("part-") or temporary(path.with_name("x")).suffix == path.suffix:
+                yield path
 
 
 def is_ours(path: Path) -> bool:
@@ -184,9 +194,7 @@ def remove_run(out: Path) -> None:
     # First what makes the folder a run: one that is broken here begins anew, and never goes on with half the files.
     for name in (MANIFEST_FILE, RUN_FILE, REJECTS_FILE, COPIES_FILE):
         (out / name).unlink(missing_ok=True)
-    for folder in (_RECORDS, *FOLDERS):
-        for pattern in ("part-*", ".part-*", "*.json", ".*.writing"):
-            for path in (out / folder).glob(pattern):
-                path.unlink()
+    for path in [*_parts(out), *_records(out)]:
+        path.unlink()
     for path in (out / STATE).glob(f"{Path(STORE_FILE).name}*"):
         path.unlink()

@@ -3,8 +3,8 @@
 A run writes a folder:
 
     run.json                          what the run was begun with: options, model, inputs
-    documents/part-00000.parquet …    one row a document, in the order of the inputs
-    sentences/part-00000.parquet …    one row a sentence, in the order of the documents; or part-00000.jsonl …
+    documents/part-000000.parquet …    one row a document, in the order of the inputs
+    sentences/part-000000.parquet …    one row a sentence, in the order of the documents; or part-000000.jsonl …
     copies.parquet                    which documents are copies of which (`serving/archive/copies.py`)
     rejects.jsonl                     each record that could not be read: its place, the reason, its beginning
     manifest.json                     written last: inputs, options, model, counts, time
@@ -77,8 +77,8 @@ _TAIL = ("model", "model_sha256", "codebook")
 
 
 def part_name(shard: int, suffix: str = "parquet") -> str:
-    """The file name of a shard's part."""
-    return f"part-{shard:05d}.{suffix}"
+    """The file name of a shard's part; in the order of their names, parts are in the order of the inputs."""
+    return f"part-{shard:06d}.{suffix}"
 
 
 def score_columns(codebook: Codebook) -> list[tuple[str, str]]:

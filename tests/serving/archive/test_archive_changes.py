@@ -157,6 +157,7 @@ def test_fresh_begins_anew_and_removes_only_what_is_its_own(
     assert result.counts["read"] == 8
     assert len(list((out / "sentences").glob("part-*"))) == 1
     assert (out / "notes.txt").read_text() == "Mine."
+    assert (out / "sentences/notes.txt").read_text() == "Mine too."
 
 
 # ---- Update ----

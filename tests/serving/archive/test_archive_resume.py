@@ -197,7 +197,7 @@ def test_a_second_run_at_the_same_time_is_refused(tmp_path: Path, archive: list[
 def test_a_part_that_somebody_removed_is_missed(tmp_path: Path, archive: list[str], options: ArchiveOptions) -> None:
     out = tmp_path / "out"
     score_archive(archive, out, options)
-    part = out / "sentences/part-00001.parquet"
+    part = out / "sentences/part-000001.parquet"
     size = part.stat().st_size
     part.unlink()
     with pytest.raises(ArchiveError) as refusal:
