@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from serving.cli_archive import report, score
 from serving.cli_gold import annotate, evaluate, train
 from serving.cli_options import DONE, FAILED, PATH, Examples, model_options, option, refusals
 
@@ -20,7 +21,7 @@ def main() -> None:
     """
 
 
-for command in (evaluate, train, annotate):
+for command in (score, report, evaluate, train, annotate):
     main.add_command(command)
 
 

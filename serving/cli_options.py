@@ -12,6 +12,8 @@ from model.errors import MissingExtra, NewsframeError
 
 DONE, FAILED, USAGE, GATE = 0, 1, 2, 3
 PATH = click.Path(path_type=Path)
+# What a package or a command needs to be installed, where it is not what training needs.
+_EXTRAS = {"ray": "ray", "score": "archive", "report": "archive"}
 
 
 class Examples(click.Command):
@@ -36,9 +38,10 @@ def refusals(command: Callable[..., int]) -> Callable[..., None]:
             click.echo(str(error), err=True)
             code = FAILED
         except ModuleNotFoundError as error:
+            extra = _EXTRAS.get(str(error.name)) or _EXTRAS.get(command.__name__, "train")
             click.echo(str(MissingExtra(
                 f"newsframe: expected the package {error.name}, but found it missing. "
-                "Run `pip install -c requirements/constraints.txt -e '.[train]'` in the project's folder."
+                f"Run `pip install -c requirements/constraints.txt -e '.[{extra}]'` in the project's folder."
             )), err=True)  # fmt: skip
             code = FAILED
         except BrokenPipeError:  # the reader, such as `head`, has seen enough

@@ -121,9 +121,22 @@ def running(*arguments: str) -> str:
     )
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["classify", "--help"], ["train", "--help"], ["serve", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], *([name, "--help"] for name in ("classify", "train", "serve", "score", "report"))]
+)
 def test_help_loads_nothing_that_takes_time(arguments: list[str]) -> None:
-    slow = {*HEAVY, "onnxruntime", "numpy", "tokenizers", "rich", "trafilatura", "yaml", "safetensors"}
+    slow = {
+        *HEAVY,
+        "onnxruntime",
+        "numpy",
+        "tokenizers",
+        "rich",
+        "trafilatura",
+        "yaml",
+        "safetensors",
+        "pyarrow",
+        "ray",
+    }
     assert loaded_by(running(*arguments)) & slow == set()
 
 

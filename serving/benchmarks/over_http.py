@@ -19,8 +19,8 @@ import click
 from serving.benchmarks.load import Outcome, Plan, measure
 from serving.benchmarks.machine import machine
 from serving.benchmarks.peers import MODEL
-from serving.benchmarks.processes import ROOT, Server, running
 from serving.benchmarks.sentences import read_sentences
+from serving.benchmarks.servers import ROOT, Server, running
 
 CLIENTS = (1, 8, 32)
 BENTOML = ("-m", "bentoml", "serve", "--host", "127.0.0.1", "--port", "{port}")

@@ -1,97 +1,84 @@
-"""Servers to measure, as processes: started, waited for, looked at, and ended."""
+"""Runs of a command, with its time and the memory of its whole process tree."""
 
 import os
-import socket
 import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
-import psutil
-
-ROOT = Path(__file__).resolve().parent.parent.parent
-START_SECONDS, END_SECONDS = 120.0, 60.0
+_PROC = Path("/proc")
+_EVERY = 0.1  # seconds between two looks at the memory
 
 
 @dataclass(frozen=True)
-class Server:
-    """A running server.
+class Run:
+    """A finished run.
 
     Attributes:
-        ready_seconds: From its start until /readyz answered 200.
+        seconds: From its start to its end.
+        peak: Most bytes that its processes held at once, resident; pages that they share count for each.
+        output: What it wrote to stdout.
     """
 
-    port: int
-    process: subprocess.Popen[bytes]
-    ready_seconds: float
-
-    def worker(self) -> psutil.Process:
-        """The process that holds the model: the largest of its family."""
-        parent = psutil.Process(self.process.pid)
-        return max([parent, *parent.children(recursive=True)], key=lambda process: process.memory_info().rss)
-
-    def memory(self) -> tuple[int, int]:
-        """Bytes of the worker: proportional (PSS: a shared page counts in parts), and resident (RSS)."""
-        found = self.worker().memory_full_info()
-        return found.pss, found.rss
+    seconds: float
+    peak: int
+    output: str
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def running(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """Run a server until the block ends.
-
-    Args:
-        arguments: Of this Python; `{port}` stands for the port.
+def run_measured(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Run:
+    """Run a command to its end.
 
     Raises:
-        RuntimeError: It ended, or was not ready in time; with the end of what it wrote.
+        RuntimeError: It failed; the message has the end of what it said.
     """
-    port = free_port()
-    with tempfile.TemporaryDirectory(prefix="newsframe-benchmark-") as home:
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("BENTOML_")}
-        own = {"BENTOML_HOME": home, "BENTOML_DO_NOT_TRACK": "True", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
-        log = Path(home, "log")
-        command = [sys.executable, "-W", "ignore", *(argument.format(port=port) for argument in arguments)]
-        start = time.perf_counter()
-        with log.open("wb") as written:
-            process = subprocess.Popen(
-                command, cwd=ROOT, env=kept | own | dict(environment or {}), stdout=written, stderr=written
-            )
-        try:
-            _wait(port, process, start, log)
-            yield Server(port, process, time.perf_counter() - start)
-        finally:
-            _end(process)
+    if not (_PROC / "self/statm").is_file():
+        raise RuntimeError("/proc: expected the memory of processes there, but found none. Run this on Linux.")
+    began = time.perf_counter()
+    with subprocess.Popen(
+        command, env={**os.environ, **(environment or {})}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        peak = 0
+        while True:
+            try:
+                output, errors = process.communicate(timeout=_EVERY)
+                break
+            except subprocess.TimeoutExpired:
+                peak = max(peak, resident(process.pid))
+    seconds = time.perf_counter() - began
+    if process.returncode:
+        raise RuntimeError(
+            f"{' '.join(command)}: expected exit code 0, but found {process.returncode}.\n{errors[-2000:]}"
+        )
+    return Run(seconds, peak, output)
 
 
-def _wait(port: int, process: subprocess.Popen[bytes], start: float, log: Path) -> None:
-    while time.perf_counter() < start + START_SECONDS and process.poll() is None:
-        try:
-            with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5):
-                return
-        except (URLError, OSError):
-            time.sleep(0.02)
-    raise RuntimeError(f"a server did not start: {log.read_text(encoding='utf-8')[-2000:]}")
+def resident(root: int) -> int:
+    """Bytes that a process and all that it started hold in memory."""
+    return sum(_resident_of(process) for process in _tree(root))
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.terminate()
+def _tree(root: int) -> set[int]:
+    children: dict[int, list[int]] = {}
+    for entry in _PROC.iterdir():
+        if entry.name.isdigit():
+            try:
+                # The name of the command, in brackets, may hold anything.
+                parent = int((entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+            except (OSError, IndexError, ValueError):
+                continue  # it has ended by now
+            children.setdefault(parent, []).append(int(entry.name))
+    found, new = set[int](), [root]
+    while new:
+        process = new.pop()
+        found.add(process)
+        new += children.get(process, [])
+    return found
+
+
+def _resident_of(process: int) -> int:
     try:
-        process.wait(END_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        pages = int((_PROC / str(process) / "statm").read_text().split()[1])
+    except (OSError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")

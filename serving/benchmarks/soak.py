@@ -15,8 +15,8 @@ from collections import Counter
 import click
 
 from serving.benchmarks.machine import machine
-from serving.benchmarks.processes import Server, running
 from serving.benchmarks.sentences import read_sentences
+from serving.benchmarks.servers import Server, running
 
 CLIENTS = 8
 LOOKS = 10  # at memory and series, evenly over the requests
