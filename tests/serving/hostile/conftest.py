@@ -91,6 +91,9 @@ class Victim:
             return list(_replies(connection, replies))
 
 
+_LAST_CHUNK = b"\r\n0\r\n\r\n"
+
+
 def _replies(connection: socket.socket, wanted: int) -> Iterator[tuple[int, dict[str, str], bytes]]:
     """Read replies until the other side leaves, or has no more than was wanted."""
     data, count = b"", 0
@@ -99,6 +102,8 @@ def _replies(connection: socket.socket, wanted: int) -> Iterator[tuple[int, dict
         lines = head.decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
         length = int(headers.get("content-length", 0))
+        if headers.get("transfer-encoding") == "chunked":  # the server's own plain 400: one chunk, and the last
+            length = rest.find(_LAST_CHUNK) + len(_LAST_CHUNK) if _LAST_CHUNK in rest else len(rest) + 1
         if found and len(rest) >= length:
             yield int(lines[0].split()[1]), headers, rest[:length]
             data = rest[length:]

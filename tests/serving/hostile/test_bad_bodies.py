@@ -106,7 +106,7 @@ LABELLED = {
     "special tokens": ("[CLS] [SEP] [MASK] [PAD] [UNK] The ministers met.", None),
     "one word of 10,000 letters": ("x" * 10_000, None),
     "10,000 one-letter words": ("a " * 5_000, None),
-    "Chinese without spaces": ("部长们周一在日内瓦会面。" * 500, None),
+    "Chinese without spaces": ("部长们周一在日内瓦会面。" * 100, None),
 }
 
 

@@ -80,7 +80,9 @@ def test_one_heavy_document_does_not_stop_the_others(victim: Victim, name: str) 
         while attacker.is_alive() and time.monotonic() < end:
             start = time.monotonic()
             response: httpx.Response = client.post("/v1/classify", json={"inputs": [f"{SENTENCE} {len(waits)}"]})
-            assert response.status_code == 200
+            # What waits is bounded in tokens, and the document alone may be as much: sent away at once, or answered soon.
+            assert response.status_code in (200, 429)
+            assert response.status_code == 200 or response.headers["retry-after"]
             waits.append(time.monotonic() - start)
             time.sleep(0.1)
     attacker.join()
