@@ -81,7 +81,7 @@ def test_on_sigterm_readiness_goes_down_first_and_accepted_requests_are_answered
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             seconds = _seconds_of_work(client)
             statuses: list[int] = []
-            body = {"inputs": ["The two ministers met in Geneva on Monday."] * 256}
+            body = _body_of_work("Geneva")
             request = threading.Thread(
                 target=lambda: statuses.append(client.post("/v1/classify", json=body).status_code)
             )
@@ -105,8 +105,13 @@ def test_on_sigterm_readiness_goes_down_first_and_accepted_requests_are_answered
 
 def _seconds_of_work(client: httpx.Client) -> float:
     start = time.monotonic()
-    client.post("/v1/classify", json={"inputs": ["The two ministers met in Geneva on Monday."] * 256})
+    client.post("/v1/classify", json=_body_of_work("Vienna"))
     return time.monotonic() - start
+
+
+def _body_of_work(city: str) -> dict[str, list[str]]:
+    """Sentences that are all different: a repeated one is labelled once."""
+    return {"inputs": [f"The two ministers met {n} of the envoys in {city} on Monday." for n in range(256)]}
 
 
 def _wait_for_refusal(port: int) -> httpx.Response:

@@ -35,7 +35,8 @@ def numbers_that_may_stand(release):
     forms = {str(round(100 * LEVEL))}
     for leaf in held:
         if isinstance(leaf, float):
-            forms |= {f"{leaf:.3f}", f"{leaf:g}", f"{leaf:.1e}", json.dumps(leaf)}
+            # The sign of a number in a text is no part of it here: it may be a dash.
+            forms |= {f"{leaf:.3f}", f"{leaf:g}", f"{leaf:.1e}", json.dumps(abs(leaf))}
         elif isinstance(leaf, int):
             forms |= {str(leaf), f"{leaf:,}"}
     strings = [leaf for leaf in held if isinstance(leaf, str)]

@@ -10,6 +10,7 @@ import torch
 from model.calibration import Calibration
 from model.decoding import Decoder
 from model.network import load_network
+from model.outputs import SentenceOutputs
 from model.predictor import Predictor
 from model.tokenization import SentenceTokenizer
 from training.evaluation import evaluate_predictor
@@ -161,15 +162,17 @@ class Sure(Predictor):
         super().__init__(tokenizer, Decoder(codebook, Calibration()))
         self.logit = np.log(probability / (1 - probability))
 
-    def _forward(self, ids, mask):
-        rows, width = ids.shape
-        tags = np.zeros((rows, width, 7), dtype=np.float32)
-        tags[:, :, 0] = 5.0
-        tags[:, 2, 3] = 9.0  # the second word is a plant
-        targets = np.zeros((rows, width, 3), dtype=np.float32)
-        targets[:, :, 2] = 9.0
-        labels = np.full((rows, 4), self.logit, dtype=np.float32)
-        return [tags, labels, np.zeros((rows, width, 4), dtype=np.float32), targets]
+    def outputs(self, tokens):
+        return [self._of(len(one.ids)) for one in tokens]
+
+    def _of(self, width):
+        tags = np.zeros((width, 7), dtype=np.float32)
+        tags[:, 0] = 5.0
+        tags[2, 3] = 9.0  # the second word is a plant
+        targets = np.zeros((width, 3), dtype=np.float32)
+        targets[:, 2] = 9.0
+        labels = np.full(4, self.logit, dtype=np.float32)
+        return SentenceOutputs(tags, labels, np.zeros((width, 4), dtype=np.float32), targets)
 
 
 def test_a_lesson_holds_the_teachers_probabilities_in_the_students_tokens(tokenizer, tiny_codebook):
