@@ -39,8 +39,8 @@ def find_sources(inputs: Sequence[str], input_format: str = AUTO) -> list[Source
     """Find the input files of an archive.
 
     Args:
-        inputs: Files, folders (searched to their ends for known suffixes; hidden files, and folders that hold an
-            archive's results, are passed over) or globs (`**` for any depth).
+        inputs: Files, folders (searched to their ends for known suffixes) or globs (`**` for any depth). Hidden files
+            of a folder are passed over, and what lies in the results of any run; a file that is named is taken.
         input_format: One of FORMATS for all of them, whatever their names; "auto" tells it from each name, and the
             kind of a JSON file from its beginning.
 
@@ -55,8 +55,9 @@ def find_sources(inputs: Sequence[str], input_format: str = AUTO) -> list[Source
             f"input format: expected one of {[AUTO, *sorted(FORMATS)]}, but found {input_format!r}. Choose one of them."
         )
     found: dict[Path, Path] = {}
+    results = _Results()
     for name in inputs:
-        for path in _find(name, input_format):
+        for path in _find(name, input_format, results):
             found.setdefault(path.resolve(), path)
     if not found:
         looked = ", ".join(repr(name) for name in inputs) or "no input at all"
@@ -67,26 +68,45 @@ def find_sources(inputs: Sequence[str], input_format: str = AUTO) -> list[Source
     return [_source(path, input_format) for path in found.values()]
 
 
-def _find(name: str, input_format: str) -> Iterator[Path]:
+class _Results:
+    """Tells which folders runs wrote, or were writing when they stopped: they are no inputs of another run."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, bool] = {}
+
+    def are(self, folder: Path) -> bool:
+        """Tell whether a folder is that of a run; either of its two files may be missing."""
+        if folder not in self._known:
+            # Either file may name very many inputs, and each match of a glob asks for all folders that it lies in.
+            self._known[folder] = any(_states_a_run(folder / name) for name in (RUN_FILE, MANIFEST_FILE))
+        return self._known[folder]
+
+    def hold(self, path: Path) -> bool:
+        """Tell whether a file or folder lies in that of a run, at any depth."""
+        return any(self.are(folder) for folder in path.resolve().parents)
+
+
+def _find(name: str, input_format: str, results: _Results) -> Iterator[Path]:
     path = Path(name)
     if path.is_dir():
-        yield from _walk(path, input_format)
+        if not results.hold(path):
+            yield from _walk(path, input_format, results)
     elif path.is_file():
         _format(path, input_format)  # refuses a file of an unknown kind that was asked for by name
         yield path
     elif re.search(r"[*?\[]", name):
         for match in sorted(glob.iglob(name, recursive=True)):  # noqa: PTH207 - Path.glob takes no absolute pattern
             inner = Path(match)
-            if inner.is_file() and _is_wanted(inner, input_format) and not _lies_in_results(inner):
+            if inner.is_file() and _is_wanted(inner, input_format) and not results.hold(inner):
                 yield inner
     else:
         found = "something that is no file" if path.exists() else "nothing there"
         raise ArchiveError(f"{name}: expected a file, a folder or a glob, but found {found}. Check the path.")
 
 
-def _walk(folder: Path, input_format: str) -> Iterator[Path]:
+def _walk(folder: Path, input_format: str, results: _Results) -> Iterator[Path]:
     """Yield the files of a folder in a stable order: by name, a folder's where its name stands."""
-    if _holds_results(folder):
+    if results.are(folder.resolve()):
         return
     for path in sorted(folder.iterdir(), key=lambda path: path.name):
         if path.name.startswith("."):
@@ -94,28 +114,20 @@ def _walk(folder: Path, input_format: str) -> Iterator[Path]:
         if path.is_dir():
             # A link to a folder may lead round in a circle.
             if not path.is_symlink():
-                yield from _walk(path, input_format)
+                yield from _walk(path, input_format, results)
         elif _is_wanted(path, input_format):
             yield path
 
 
-def _lies_in_results(path: Path) -> bool:
-    return any(_holds_results(folder) for folder in path.parents)
-
-
-def _holds_results(folder: Path) -> bool:
-    """Tell whether a run wrote a folder, or was writing it when it stopped: it is no input of another run."""
-    return any(_states_a_run(folder / name) for name in (RUN_FILE, MANIFEST_FILE))
-
-
 def _states_a_run(path: Path) -> bool:
+    """Tell a file that says what a run was from one of the same name that somebody else wrote."""
     if not path.is_file():
         return False
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return False
-    return isinstance(content, dict) and {"inputs", "options"} <= content.keys()
+    return isinstance(content, dict) and {"inputs", "model", "options"} <= content.keys()
 
 
 def _split(path: Path) -> tuple[str, str]:

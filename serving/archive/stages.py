@@ -145,8 +145,9 @@ class Worker:
     def _engine(self) -> Any:
         from model.engine import Engine
 
-        # One thread: several processes fill the cores better than several threads of one.
-        return Engine(self.artifact, threads=1)
+        # One thread: several processes fill the cores better than several threads of one. Nothing kept: the run itself
+        # remembers sentences, for all its processes and over all sittings.
+        return Engine(self.artifact, threads=1, cached=0)
 
     def segment(self, first: int, items: Sequence[Item]) -> Segmented:
         """Read records into sentences.

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from model.artifact import Artifact
+from serving.archive import ArchiveOptions, score_archive
 from serving.archive.errors import ArchiveError
 from serving.archive.formats import ReadOptions
 from serving.archive.readers import read_items
 from serving.archive.sources import find_sources
+from tests.serving.archive.kitchen import write_archive
 
 SUFFIXES = (
     ".csv, .htm, .html, .json, .jsonl, .md, .ndjson, .parquet, .tsv, .txt, .warc (all but .parquet also .gz or .zst)"
@@ -98,6 +101,38 @@ def test_a_folder_that_a_run_wrote_is_no_input(name: str, folder: Path) -> None:
     assert not [path for path in names(folder, "**/*") if path.startswith("out")]
     (out / name).write_text('{"title": "An article that is called so"}')
     assert "out/rejects.jsonl" in names(folder, "")
+
+
+@pytest.mark.parametrize("missing", ["run.json", "manifest.json", None])
+def test_what_another_run_really_wrote_is_no_input(
+    missing: str | None, tmp_path: Path, tiny_artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_archive(tmp_path / "in", 3, files=1)
+    out = tmp_path / "in/earlier"
+    score_archive([tmp_path / "in"], out, ArchiveOptions(model=tiny_artifact.folder, workers=None))
+    if missing:
+        (out / missing).unlink()
+    assert names(tmp_path, "in") == ["in/part-0.jsonl"]
+    assert names(tmp_path, "in/**/*") == ["in/part-0.jsonl"]
+    # A folder of results that is named itself, one within it, and a glob from inside it.
+    for inner in ("in/earlier", "in/earlier/sentences", "in/earlier/*/*.parquet"):
+        with pytest.raises(ArchiveError, match="expected files that end in"):
+            names(tmp_path, inner)
+    monkeypatch.chdir(out / "sentences")
+    with pytest.raises(ArchiveError, match="expected files that end in"):
+        find_sources(["*.parquet"])
+    # What is named file by file is taken: whoever does so means it.
+    assert names(tmp_path, "in/earlier/rejects.jsonl") == ["in/earlier/rejects.jsonl"]
+
+
+def test_another_run_scores_what_lies_beside_earlier_results(tmp_path: Path, tiny_artifact: Artifact) -> None:
+    options = ArchiveOptions(model=tiny_artifact.folder, workers=None)
+    write_archive(tmp_path / "in", 3, files=1)
+    first = score_archive([tmp_path / "in"], tmp_path / "in/first", options)
+    second = score_archive([tmp_path / "in"], tmp_path / "in/second", options)
+    assert second.counts == first.counts
+    # Given again, each run is complete: neither sees the other.
+    assert score_archive([tmp_path / "in"], tmp_path / "in/first", options).was_complete
 
 
 def test_links_that_lead_round_are_not_followed(folder: Path) -> None:
