@@ -13,7 +13,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Protocol
 
+from model.engine import CacheInfo
 from model.predictions import Prediction
 from model.records import Sentence
 from serving.metrics import Metrics
@@ -22,7 +24,16 @@ from serving.problems import too_many_requests
 BYTES_A_TOKEN = 4  # of English news, on average; a script of several bytes a character takes about as many
 SPECIAL_TOKENS = 2
 SHARES = 16  # of the queue; a request takes one at most, and gives it back only when its last sentences are labelled
-Engine = Callable[[Sequence[Sentence]], list[Prediction]]
+
+
+class Engine(Protocol):
+    """What the batcher asks of `model.engine.Engine`."""
+
+    def __call__(self, sentences: Sequence[Sentence]) -> list[Prediction]:
+        """Label sentences, in order."""
+
+    def cache_info(self) -> CacheInfo:
+        """How many sentences were repeated so far."""
 
 
 @dataclass(eq=False)
@@ -150,6 +161,7 @@ class Batcher:
     def _label(self, run: _Run) -> None:
         start = time.perf_counter()
         try:
+            before = self._engine.cache_info()
             predictions = self._engine([job.sentences[n] for job, n in run])
             for (job, n), prediction in zip(run, predictions, strict=True):
                 job.predictions[n] = prediction
@@ -161,7 +173,8 @@ class Batcher:
         _tell([job for job in jobs if len(job.predictions) == len(job.sentences)], _answer)
         # Only now: nobody waits for the counting.
         queued = [start - job.since for job, n in run if n == job.order[0]]
-        self._metrics.count_run(predictions, seconds, queued, self._waiting)
+        repeated = self._engine.cache_info().hits - before.hits
+        self._metrics.count_run(predictions, repeated, seconds, queued, self._waiting)
 
     def _fail(self, run: _Run, error: Exception) -> None:
         """A failure costs the request that made it, and not those that shared its run."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from model.engine import CacheInfo
 from model.predictions import Prediction
 from model.records import Sentence
 from serving.batching import Batcher
@@ -33,6 +34,9 @@ class Recorder:
         if any("bad" in sentence.text for sentence in sentences):
             raise ZeroDivisionError("bad")
         return [predicted(sentence) for sentence in sentences]
+
+    def cache_info(self) -> CacheInfo:
+        return CacheInfo(0, 0, 0)
 
 
 def made(*texts: str) -> list[Sentence]:
