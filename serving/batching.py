@@ -1,8 +1,9 @@
 """Runs of the engine that many requests share: a run takes what came while the last one was under way.
 
 A run is bounded by tokens and takes one sentence of each request in turn, so that a request of one sentence waits for
-the run that is under way and goes with the next, however many sentences others have brought. No timer holds a run back:
-alone, a request is labelled at once.
+the run that is under way and goes with the next, however many sentences others have brought. Nor does a request of many
+fill the queue: what is beyond its share waits with the request, outside. No timer holds a run back: alone, a request is
+labelled at once.
 """
 
 import asyncio
@@ -12,7 +13,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Protocol
 
+from model.engine import CacheInfo
 from model.predictions import Prediction
 from model.records import Sentence
 from serving.metrics import Metrics
@@ -20,7 +23,17 @@ from serving.problems import too_many_requests
 
 BYTES_A_TOKEN = 4  # of English news, on average; a script of several bytes a character takes about as many
 SPECIAL_TOKENS = 2
-Engine = Callable[[Sequence[Sentence]], list[Prediction]]
+SHARES = 16  # of the queue; a request takes one at most, and gives it back only when its last sentences are labelled
+
+
+class Engine(Protocol):
+    """What the batcher asks of `model.engine.Engine`."""
+
+    def __call__(self, sentences: Sequence[Sentence]) -> list[Prediction]:
+        """Label sentences, in order."""
+
+    def cache_info(self) -> CacheInfo:
+        """How many sentences were repeated so far."""
 
 
 @dataclass(eq=False)
@@ -30,21 +43,18 @@ class _Job:
     Attributes:
         order: Indices of the sentences, cheapest first: a run then holds sentences of like length.
         costs: Estimated tokens, in that order.
-        taken: How many of them are labelled or under way.
+        waiting: Estimated tokens that no run has taken yet.
+        taken: How many sentences are labelled or under way.
     """
 
     sentences: Sequence[Sentence]
     order: list[int]
     costs: list[int]
     answer: "asyncio.Future[list[Prediction]]"
+    waiting: int
     taken: int = 0
     since: float = field(default_factory=time.perf_counter)
     predictions: dict[int, Prediction] = field(default_factory=dict)
-
-    @property
-    def waiting(self) -> int:
-        """Estimated tokens that no run has taken yet."""
-        return sum(self.costs[self.taken :])
 
 
 _Run = list[tuple[_Job, int]]  # sentences by their request and their index in it
@@ -60,12 +70,14 @@ class Batcher:
             engine: Labels the sentences of a run.
             max_tokens: What the engine sees of a sentence, at most.
             run_tokens: Estimated tokens of a run; a longer sentence is a run of its own.
-            waiting_tokens: Estimated tokens that may wait. A request that finds nobody waiting may bring more.
+            waiting_tokens: Estimated tokens that may wait in the queue. A request takes a sixteenth of it at most,
+                whatever it brings: what is beyond that moves up as its first sentences are labelled.
         """
         self._engine = engine
         self._max_tokens = max_tokens
         self._run_tokens = run_tokens
         self._waiting_tokens = waiting_tokens
+        self._share = max(waiting_tokens // SHARES, 1)
         self._metrics = metrics
         self._lock = threading.Lock()
         self._jobs: deque[_Job] = deque()
@@ -77,14 +89,14 @@ class Batcher:
         """Label sentences, in order. Cancelled, its sentences leave the queue at once.
 
         Raises:
-            Problem: 429, too many tokens wait.
+            Problem: 429, the queue is full.
         """
         if not sentences:
             return []
         costs = [self._cost(sentence) for sentence in sentences]
         order = sorted(range(len(costs)), key=costs.__getitem__)
         answer: asyncio.Future[list[Prediction]] = asyncio.get_running_loop().create_future()
-        job = _Job(sentences, order, [costs[n] for n in order], answer)
+        job = _Job(sentences, order, [costs[n] for n in order], answer, waiting=sum(costs))
         self._enqueue(job)
         try:
             return await answer
@@ -97,11 +109,10 @@ class Batcher:
         return min(size // BYTES_A_TOKEN + SPECIAL_TOKENS, self._max_tokens)
 
     def _enqueue(self, job: _Job) -> None:
-        cost = job.waiting
         with self._lock:
-            if self._waiting and self._waiting + cost > self._waiting_tokens:
+            if sum(min(each.waiting, self._share) for each in (*self._jobs, job)) > self._waiting_tokens:
                 raise too_many_requests()
-            self._waiting += cost
+            self._waiting += job.waiting
             self._jobs.append(job)
             idle, self._at_work = not self._at_work, True
         self._metrics.waiting.set(self._waiting)
@@ -139,6 +150,7 @@ class Batcher:
                 self._jobs.popleft()
                 run.append((job, job.order[job.taken]))
                 cost += more
+                job.waiting -= more
                 job.taken += 1
                 if job.taken < len(job.order):
                     self._jobs.append(job)
@@ -149,6 +161,7 @@ class Batcher:
     def _label(self, run: _Run) -> None:
         start = time.perf_counter()
         try:
+            before = self._engine.cache_info()
             predictions = self._engine([job.sentences[n] for job, n in run])
             for (job, n), prediction in zip(run, predictions, strict=True):
                 job.predictions[n] = prediction
@@ -160,7 +173,8 @@ class Batcher:
         _tell([job for job in jobs if len(job.predictions) == len(job.sentences)], _answer)
         # Only now: nobody waits for the counting.
         queued = [start - job.since for job, n in run if n == job.order[0]]
-        self._metrics.count_run(predictions, seconds, queued, self._waiting)
+        repeated = self._engine.cache_info().hits - before.hits
+        self._metrics.count_run(predictions, repeated, seconds, queued, self._waiting)
 
     def _fail(self, run: _Run, error: Exception) -> None:
         """A failure costs the request that made it, and not those that shared its run."""

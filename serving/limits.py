@@ -20,7 +20,8 @@ class Limits:
         id_characters: Code points of an id.
         field_characters: Code points of any other field that is carried through.
         waiting_requests: Requests that wait for the model while it is at work for another.
-        waiting_tokens: Tokens of the sentences that wait for the model, estimated as a quarter of their bytes.
+        waiting_tokens: Tokens of the sentences that wait for the model, estimated as a quarter of their bytes; a
+            request counts for a sixteenth of it at most, however much it brings.
         run_tokens: Tokens that the model labels in one go, of one or more requests, estimated likewise.
         held_bytes: Bytes of the large bodies (over 64 kB) that are held at once, of all requests.
         body_seconds: Time to send a body in.

@@ -33,6 +33,9 @@ class Metrics:
             return Histogram(name, about, namespace=_NAMESPACE, registry=registry, buckets=buckets)
 
         self._sentences = counter("sentences", "Sentences labelled")
+        self._repeated = counter(
+            "repeated_sentences", "Those of the sentences labelled that were labelled before, and took no computing"
+        )
         self._tokens = counter("tokens", "Tokens of the sentences labelled")
         self._run_sentences = histogram("run_sentences", "Sentences of a run of the engine", _SIZES)
         self._run_tokens = histogram("run_tokens", "Tokens of a run of the engine", _TOKENS)
@@ -56,17 +59,19 @@ class Metrics:
             self._abstained.labels(axis_of.name)
 
     def count_run(
-        self, predictions: Sequence[Prediction], seconds: float, queued: Iterable[float], waiting: int
+        self, predictions: Sequence[Prediction], repeated: int, seconds: float, queued: Iterable[float], waiting: int
     ) -> None:
         """Count a run of the engine.
 
         Args:
+            repeated: How many of its sentences the engine had labelled before, and kept.
             seconds: Time it took.
             queued: Seconds that each request waited that had its first sentence in this run.
             waiting: Estimated tokens that wait after it.
         """
         tokens = sum(prediction.n_tokens for prediction in predictions)
         self._sentences.inc(len(predictions))
+        self._repeated.inc(repeated)
         self._tokens.inc(tokens)
         self._run_sentences.observe(len(predictions))
         self._run_tokens.observe(tokens)

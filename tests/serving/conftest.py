@@ -15,6 +15,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from model.codebook import Codebook
+from model.engine import CacheInfo
 from model.labeller import Labeller
 from model.predictions import Evidence, Mention, Prediction, RecordNames, Scored, TargetLabel
 from model.records import Sentence
@@ -108,17 +109,27 @@ def labeller(service: Service) -> Labeller:
 class StubEngine:
     """Labels the first word of a sentence, with the first label of everything.
 
+    It knows which texts it saw in an earlier run, but labels them anew.
+
     Attributes:
         before: Called with the sentences of each run.
     """
 
     codebook: Codebook
     before: Callable[[Sequence[Sentence]], object] = field(default=lambda sentences: None)
+    _seen: set[str] = field(default_factory=set)
+    _hits: int = 0
 
     def __call__(self, sentences: Sequence[Sentence]) -> list[Prediction]:
         """As `model.engine.Engine`."""
         self.before(sentences)
+        self._hits += sum(sentence.text in self._seen for sentence in sentences)
+        self._seen.update(sentence.text for sentence in sentences)
         return [self._predict(sentence) for sentence in sentences]
+
+    def cache_info(self) -> CacheInfo:
+        """As `model.engine.Engine`; misses are not counted."""
+        return CacheInfo(self._hits, 0, len(self._seen))
 
     def _predict(self, sentence: Sentence) -> Prediction:
         mention, target = self.codebook.mention_axis, self.codebook.target_axis

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from model.engine import CacheInfo
 from model.predictions import Prediction
 from model.records import Sentence
 from serving.batching import Batcher
@@ -33,6 +34,9 @@ class Recorder:
         if any("bad" in sentence.text for sentence in sentences):
             raise ZeroDivisionError("bad")
         return [predicted(sentence) for sentence in sentences]
+
+    def cache_info(self) -> CacheInfo:
+        return CacheInfo(0, 0, 0)
 
 
 def made(*texts: str) -> list[Sentence]:
@@ -117,26 +121,82 @@ def test_a_request_of_many_sentences_does_not_hold_up_one_of_a_single() -> None:
     assert len(engine.runs[1]) > 3
 
 
+def test_a_request_of_many_sentences_takes_one_share_of_the_queue() -> None:
+    engine = Recorder(held=True)
+
+    async def test() -> None:
+        # Sixteen shares of 100 tokens. Each request brings 2,000 tokens, more than the whole queue.
+        shared = batcher(engine, waiting_tokens=1_600)
+        texts = [f"{n:032}" for n in range(200)]
+        large = [asyncio.ensure_future(shared.predict(made(*texts))) for _ in range(15)]
+        await started(engine)
+        small = asyncio.ensure_future(shared.predict(made("small")))  # 3 tokens
+        await asyncio.sleep(0)
+        with pytest.raises(Problem, match="429"):  # 15 x 100 + 3 wait
+            await shared.predict(made(*texts))
+        engine.let_on.set()
+        assert [prediction.status for prediction in await small] == ["small"]
+        for predictions in await asyncio.gather(*large):
+            assert [prediction.status for prediction in predictions] == texts
+
+    run(test)
+    assert sum(map(len, engine.runs)) == 15 * 200 + 1
+
+
+def test_a_large_request_gives_its_share_back_as_its_last_sentences_are_labelled() -> None:
+    engine = Recorder(held=True)
+
+    async def test() -> None:
+        # Shares of 10 tokens, 3 tokens a sentence, runs of 48: one sentence of each of sixteen requests.
+        shared = batcher(engine, run_tokens=48, waiting_tokens=160)
+        first = asyncio.ensure_future(shared.predict(made("four")))
+        await started(engine)
+        large = [asyncio.ensure_future(shared.predict(made(*["four"] * 5))) for _ in range(16)]
+
+        async def next_run() -> None:
+            engine.let_on, under_way = threading.Event(), engine.let_on
+            under_way.set()
+            await started(engine, len(engine.runs) + 1)
+
+        await asyncio.sleep(0)
+        for _ in range(2):  # 15 tokens of each request wait, then 12: more than a share
+            with pytest.raises(Problem, match="429"):
+                await shared.predict(made("four"))
+            await next_run()
+        # 9 tokens of each, 144 of all.
+        small = asyncio.ensure_future(shared.predict(made("four")))
+        await asyncio.sleep(0)
+        engine.let_on.set()
+        await asyncio.gather(first, small, *large)
+
+    run(test)
+
+
 def test_who_gives_up_frees_what_was_not_labelled_yet() -> None:
     engine = Recorder(held=True)
 
     async def test() -> None:
-        shared = batcher(engine, waiting_tokens=2_000)
-        large = asyncio.ensure_future(shared.predict(made(*[f"{n:032}" for n in range(200)])))
+        shared = batcher(engine, waiting_tokens=1_600)
+        texts = [f"{n:032}" for n in range(200)]
+        first = asyncio.ensure_future(shared.predict(made("first")))
         await started(engine)
-        with pytest.raises(Problem, match="429"):  # 1,900 of its tokens wait
-            await shared.predict(made(*[f"{n:032}" for n in range(11)]))
-        large.cancel()
+        large = [asyncio.ensure_future(shared.predict(made(*texts))) for _ in range(16)]
+        await asyncio.sleep(0)
+        with pytest.raises(Problem, match="429"):  # 16 x 100 of their tokens wait
+            await shared.predict(made("before"))
+        for request in large:
+            request.cancel()
         await asyncio.sleep(0)
         after = asyncio.ensure_future(shared.predict(made("after")))
         await asyncio.sleep(0)
         engine.let_on.set()
-        await after
-        with pytest.raises(asyncio.CancelledError):
-            await large
+        await asyncio.gather(first, after)
+        for request in large:
+            with pytest.raises(asyncio.CancelledError):
+                await request
 
     run(test)
-    assert [len(texts) for texts in engine.runs] == [10, 1]
+    assert engine.runs == [["first"], ["after"]]
 
 
 def test_one_that_finds_nobody_waiting_may_bring_more_than_may_wait() -> None:

@@ -241,6 +241,14 @@ def test_sentences_tokens_runs_and_labels_are_counted(local: Make) -> None:
     assert [counted(service, "abstained_total", axis=axis.name) for axis in (target, mention)] == [2, 0]
 
 
+def test_repeated_sentences_are_counted_among_all(local: Make) -> None:
+    service = local()
+    assert counted(service, "repeated_sentences_total") == 0
+    ask(service, "POST", "/v1/classify", json={"inputs": ["Warm it.", "Stir it."]})
+    ask(service, "POST", "/v1/classify", json={"inputs": ["Warm it.", "Serve it.", "Warm it."]})
+    assert (counted(service, "sentences_total"), counted(service, "repeated_sentences_total")) == (5, 2)
+
+
 def test_refusals_are_counted_by_reason(local: Make) -> None:
     service = local(replace(LIMITS, waiting_requests=0), settings=Settings(Keys([KEY])))
     released = threading.Event()

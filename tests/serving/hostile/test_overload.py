@@ -55,11 +55,11 @@ def test_a_flood_does_not_take_the_probes_away(victim: Victim, texts: list[str])
     assert sorted(waits)[len(waits) * 9 // 10] < 1.0
 
 
-HEAVY = {
+HEAVY = {  # no sentence twice: one that repeats is labelled once
     "a page of 50,000 attributes": {"html": "<p " + " ".join(f"a{n}=1" for n in range(50_000)) + f">{SENTENCE}"},
-    "a page of 4,000 rows": {"html": "<table>" + "<tr><td>a" * 4_000},
-    "a text of 4,000 sentences": {"text": f"{SENTENCE} " * 4_000},
-    "a text of 10,000 lines": {"text": "Ab c.\n" * 10_000},
+    "a page of 4,000 rows": {"html": "<table>" + "".join(f"<tr><td>a{n}" for n in range(4_000))},
+    "a text of 4,000 sentences": {"text": " ".join(f"{SENTENCE[:-1]} {n}." for n in range(4_000))},
+    "a text of 10,000 lines": {"text": "".join(f"Ab c{n}.\n" for n in range(10_000))},
 }
 
 
@@ -80,13 +80,11 @@ def test_one_heavy_document_does_not_stop_the_others(victim: Victim, name: str) 
         while attacker.is_alive() and time.monotonic() < end:
             start = time.monotonic()
             response: httpx.Response = client.post("/v1/classify", json={"inputs": [f"{SENTENCE} {len(waits)}"]})
-            # What waits is bounded in tokens, and the document alone may be as much: sent away at once, or answered soon.
-            assert response.status_code in (200, 429)
-            assert response.status_code == 200 or response.headers["retry-after"]
+            assert response.status_code == 200
             waits.append(time.monotonic() - start)
             time.sleep(0.1)
     attacker.join()
-    assert statuses[0] in (200, 429, 503, 504)
+    assert statuses[0] in (200, 504)  # a slow machine may not label it in time
     assert max(waits, default=0) < 3
 
 
