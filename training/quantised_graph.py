@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import onnx
 from onnx import helper
 
-# Both are operators of ONNX Runtime: the product of codes, scaled and with the bias added in one go.
+# An operator of ONNX Runtime: the product of codes, scaled and with the bias added in one go.
 _DOMAIN, _OPERATOR = "com.microsoft", "MatMulIntegerToFloat"
 
 
