@@ -21,8 +21,9 @@ from serving.archive.errors import ArchiveError
 from serving.archive.ledger import Ledger
 from serving.archive.packed import concatenate
 from serving.archive.repeats import Lookup
+from serving.archive.segmented import Segmented
 from serving.archive.shards import Shard, ShardHead
-from serving.archive.stages import INFERRED, SEGMENTED, Segmented, Setup, Worker
+from serving.archive.stages import INFERRED, SEGMENTED, Setup, Worker
 
 AHEAD = 2  # shards under way beyond one a process: enough to never wait, and a bound on memory
 

@@ -8,8 +8,9 @@ import numpy as np
 from serving.archive.errors import ArchiveError
 from serving.archive.packed import Layout, Packed, concatenate, from_bytes
 from serving.archive.repeats import Lookup, Repeats
+from serving.archive.segmented import Segmented
 from serving.archive.shards import ShardHead
-from serving.archive.stages import Assembly, Segmented
+from serving.archive.stages import Assembly
 from serving.archive.state import STORE_FILE, State
 
 

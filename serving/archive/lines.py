@@ -12,7 +12,7 @@ from serving.archive.tables import rate_columns, score_columns, span_columns
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from serving.archive.stages import Segmented
+    from serving.archive.segmented import Segmented
 
 NINJS_STANDARD = {"name": "ninjs", "version": "1.4", "schema": "http://www.iptc.org/std/ninjs/ninjs-schema_1.4.json"}
 
