@@ -53,8 +53,8 @@ class Engine(Predictor):
         )
         self.artifact = artifact
         self._session = _session(artifact)
-        threads = threads or len(os.sched_getaffinity(0))
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="engine") if threads > 1 else None
+        self.threads = threads or len(os.sched_getaffinity(0))
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="engine") if self.threads > 1 else None
         self._cache = _Cache(cached)
 
     def __call__(self, sentences: Sequence[Sentence]) -> list[Prediction]:

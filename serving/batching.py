@@ -1,4 +1,4 @@
-"""Runs of the engine that many requests share: a run takes what came while the last one was under way.
+"""Runs of the engine that many requests share: a run takes what came while the others were under way.
 
 A run is bounded by tokens and takes one sentence of each request in turn, so that a request of one sentence waits for
 the run that is under way and goes with the next, however many sentences others have brought. Nor does a request of many
@@ -61,10 +61,12 @@ _Run = list[tuple[_Job, int]]  # sentences by their request and their index in i
 
 
 class Batcher:
-    """Labels sentences of many requests with one engine, in one thread."""
+    """Labels sentences of many requests with one engine, in threads of its own."""
 
-    def __init__(self, engine: Engine, max_tokens: int, run_tokens: int, waiting_tokens: int, metrics: Metrics) -> None:
-        """Make a batcher; its thread ends with it.
+    def __init__(
+        self, engine: Engine, max_tokens: int, run_tokens: int, waiting_tokens: int, runs: int, metrics: Metrics
+    ) -> None:
+        """Make a batcher; its threads end with it.
 
         Args:
             engine: Labels the sentences of a run.
@@ -72,18 +74,21 @@ class Batcher:
             run_tokens: Estimated tokens of a run; a longer sentence is a run of its own.
             waiting_tokens: Estimated tokens that may wait in the queue. A request takes a sixteenth of it at most,
                 whatever it brings: what is beyond that moves up as its first sentences are labelled.
+            runs: Runs at once: with two, the cores work at one while the other is made into answers.
         """
         self._engine = engine
         self._max_tokens = max_tokens
         self._run_tokens = run_tokens
         self._waiting_tokens = waiting_tokens
         self._share = max(waiting_tokens // SHARES, 1)
+        self._runs = runs
         self._metrics = metrics
         self._lock = threading.Lock()
         self._jobs: deque[_Job] = deque()
         self._waiting = 0
-        self._at_work = False
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="inference")
+        self._at_work = 0  # threads
+        self._repeated = 0  # sentences, of those that the engine has counted, that the metrics know
+        self._executor = ThreadPoolExecutor(runs, thread_name_prefix="inference")
 
     async def predict(self, sentences: Sequence[Sentence]) -> list[Prediction]:
         """Label sentences, in order. Cancelled, its sentences leave the queue at once.
@@ -114,9 +119,13 @@ class Batcher:
                 raise too_many_requests()
             self._waiting += job.waiting
             self._jobs.append(job)
-            idle, self._at_work = not self._at_work, True
+            self._start_thread()
         self._metrics.waiting.set(self._waiting)
-        if idle:
+
+    def _start_thread(self) -> None:
+        """Let one thread more work, if there is one; the caller holds the lock."""
+        if self._at_work < self._runs:
+            self._at_work += 1
             self._executor.submit(self._work)
 
     def _withdraw(self, job: _Job) -> None:
@@ -129,13 +138,13 @@ class Batcher:
         self._metrics.waiting.set(self._waiting)
 
     def _work(self) -> None:
-        """Run, in the thread, until nothing waits."""
+        """Run, in a thread, until nothing waits."""
         try:
             while run := self._next_run():
                 self._label(run)
         except BaseException:
             with self._lock:
-                self._at_work = False  # the next request starts the thread's work anew
+                self._at_work -= 1  # the next request starts a thread's work anew
             raise
 
     def _next_run(self) -> _Run:
@@ -155,13 +164,15 @@ class Batcher:
                 if job.taken < len(job.order):
                     self._jobs.append(job)
             self._waiting -= cost
-            self._at_work = bool(run)
+            if not run:
+                self._at_work -= 1
+            elif self._jobs:
+                self._start_thread()
         return run
 
     def _label(self, run: _Run) -> None:
         start = time.perf_counter()
         try:
-            before = self._engine.cache_info()
             predictions = self._engine([job.sentences[n] for job, n in run])
             for (job, n), prediction in zip(run, predictions, strict=True):
                 job.predictions[n] = prediction
@@ -173,7 +184,9 @@ class Batcher:
         _tell([job for job in jobs if len(job.predictions) == len(job.sentences)], _answer)
         # Only now: nobody waits for the counting.
         queued = [start - job.since for job, n in run if n == job.order[0]]
-        repeated = self._engine.cache_info().hits - before.hits
+        with self._lock:
+            hits = self._engine.cache_info().hits
+            repeated, self._repeated = hits - self._repeated, hits
         self._metrics.count_run(predictions, repeated, seconds, queued, self._waiting)
 
     def _fail(self, run: _Run, error: Exception) -> None:

@@ -17,6 +17,7 @@ from serving.limits import Limits
 from serving.metrics import Metrics
 from serving.problems import Problem, encode, too_many_requests
 
+RUNS = 2  # of the engine at once, unless it has but one core: see `Batcher`
 READING_THREADS = 2  # one page that is slow to read does not hold up all others
 # Sentences whose records are made and written in about a millisecond: not worth a thread.
 WRITTEN_AT_ONCE = 16
@@ -73,9 +74,14 @@ class Inference:
         """Take a labeller; it serves from now on."""
         self._labeller = labeller
         self._metrics.load(labeller.codebook)
-        limits = self._limits
+        limits, engine = self._limits, labeller.engine
         self._batcher = Batcher(
-            labeller.engine, labeller.max_tokens, limits.run_tokens, limits.waiting_tokens, self._metrics
+            engine,
+            labeller.max_tokens,
+            limits.run_tokens,
+            limits.waiting_tokens,
+            min(RUNS, engine.threads),
+            self._metrics,
         )
 
     async def answer(self, read: Callable[[Labeller, Wanted], Reading], in_thread: bool) -> bytes:

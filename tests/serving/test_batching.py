@@ -43,8 +43,8 @@ def made(*texts: str) -> list[Sentence]:
     return [Sentence(str(n), text) for n, text in enumerate(texts)]
 
 
-def batcher(engine: Recorder, run_tokens: int = 100, waiting_tokens: int = 10_000) -> Batcher:
-    return Batcher(engine, 256, run_tokens, waiting_tokens, Metrics())
+def batcher(engine: Recorder, run_tokens: int = 100, waiting_tokens: int = 10_000, runs: int = 1) -> Batcher:
+    return Batcher(engine, 256, run_tokens, waiting_tokens, runs, Metrics())
 
 
 async def started(engine: Recorder, runs: int = 1) -> None:
@@ -224,11 +224,12 @@ def test_a_failure_costs_only_the_request_that_made_it() -> None:
     assert engine.runs == [["one"], ["two", "bad", "three"], ["two"], ["bad"], ["three"]]
 
 
-def test_it_goes_on_after_a_failure() -> None:
+@pytest.mark.parametrize("runs", [1, 2])
+def test_it_goes_on_after_a_failure(runs: int) -> None:
     engine = Recorder()
 
     async def test() -> Any:
-        shared = batcher(engine)
+        shared = batcher(engine, runs=runs)
         with pytest.raises(ZeroDivisionError):
             await shared.predict(made("bad"))
         return await shared.predict(made("good"))
@@ -236,11 +237,44 @@ def test_it_goes_on_after_a_failure() -> None:
     assert run(test)[0].status == "good"
 
 
-def test_many_at_once_each_get_their_own() -> None:
+def test_a_second_run_begins_while_the_first_is_under_way_and_a_third_waits() -> None:
+    engine = Recorder(held=True)
+
+    async def test() -> None:
+        shared = batcher(engine, runs=2)
+        requests = [asyncio.ensure_future(shared.predict(made("one")))]
+        await started(engine)
+        requests.append(asyncio.ensure_future(shared.predict(made("two"))))
+        await started(engine, 2)
+        requests += [asyncio.ensure_future(shared.predict(made(text))) for text in ("three", "four")]
+        await asyncio.sleep(0.05)
+        assert engine.runs == [["one"], ["two"]]
+        engine.let_on.set()
+        await asyncio.gather(*requests)
+
+    run(test)
+    assert engine.runs[2:] == [["three", "four"]]
+
+
+def test_a_large_request_alone_has_two_runs_at_once() -> None:
+    engine = Recorder(held=True)
+
+    async def test() -> None:
+        request = asyncio.ensure_future(batcher(engine, runs=2).predict(made(*(f"{n:032}" for n in range(25)))))
+        await started(engine, 2)
+        engine.let_on.set()
+        assert len(await request) == 25
+
+    run(test)
+    assert sorted(map(len, engine.runs)) == [5, 10, 10]
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_many_at_once_each_get_their_own(runs: int) -> None:
     engine = Recorder()
 
     async def test() -> None:
-        shared = batcher(engine)
+        shared = batcher(engine, runs=runs)
 
         async def ask(n: int) -> None:
             texts = [f"{n}-{m}" for m in range(n % 7 + 1)]
