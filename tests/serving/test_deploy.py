@@ -9,6 +9,7 @@ import yaml
 
 from serving.gateway import PROBES
 from serving.keys import FILE_VARIABLE
+from serving.launch import KEEP_ALIVE_SECONDS
 from serving.lifecycle import DRAIN_LIMIT_SECONDS, DRAIN_SECONDS
 from serving.limits import LIMITS
 from serving.settings import THREADS_VARIABLE
@@ -54,6 +55,18 @@ def composed() -> dict[str, Any]:
     [document] = documents("compose.yaml")
     assert set(document) <= {"services", "secrets"}
     return dict(document["services"]["newsframe"])
+
+
+@pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")  # BentoML's imports
+def test_idle_connections_are_kept_as_long_as_by_the_command_line(
+    container: dict[str, Any], composed: dict[str, Any]
+) -> None:
+    from bentoml_cli.serve import serve_command
+
+    command = ["serve", "--timeout-keep-alive", str(KEEP_ALIVE_SECONDS)]
+    assert container["args"] == composed["command"] == command
+    serve = serve_command.commands["serve"]
+    assert command[1] in [option for parameter in serve.params for option in parameter.opts]  # BentoML's help hides it
 
 
 def test_every_document_is_of_a_kind_and_selects_the_pods_of_the_deployment() -> None:
@@ -168,7 +181,7 @@ def test_the_compose_file_listens_on_this_machine_alone_and_knows_when_it_is_wel
 
 
 def test_fields_of_the_compose_file_are_fields_of_a_compose_file(composed: dict[str, Any]) -> None:
-    known = {"image", "ports", "environment", "secrets", "user", "read_only", "tmpfs", "cap_drop", "security_opt", "init",
+    known = {"image", "ports", "environment", "secrets", "user", "read_only", "tmpfs", "cap_drop", "command", "security_opt", "init",
              "deploy", "stop_signal", "stop_grace_period", "restart", "healthcheck", "logging"}  # fmt: skip
     assert set(composed) <= known
     assert set(composed["healthcheck"]) <= {"test", "interval", "timeout", "retries", "start_period"}

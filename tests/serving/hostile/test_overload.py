@@ -13,6 +13,7 @@ SENTENCES = 8  # of a request
 CLIENTS = 32
 SECONDS = 30.0
 GROWTH = 48 * 1024 * 1024
+TRIES = 3  # at what depends on time: the machine may have other work during either measurement
 pytestmark = pytest.mark.slow
 
 
@@ -22,22 +23,40 @@ def plan(victim: Victim, texts: list[str], first: int, **more: float) -> Plan:
 
 def test_at_four_times_its_load_it_answers_in_time_or_says_no(victim: Victim, texts: list[str]) -> None:
     measure(plan(victim, texts, 0, clients=CLIENTS, seconds=3))  # what is allocated once, is by now
+    slow = ["not tried"]
+    for n in range(TRIES):
+        slow = flood_it(victim, texts, first=(n + 1) * 10**7)
+        if not slow:
+            break
+    assert slow == []
+    victim.check_health()
+
+
+def flood_it(victim: Victim, texts: list[str], first: int) -> list[str]:
+    """Flood it once; what must hold on any machine is asserted.
+
+    Returns:
+        What was slower than it should be, which may be the machine's doing.
+    """
     # Normal load is the most that it carries: 32 clients, each of which waits for its answer, and none is refused.
-    normal = measure(plan(victim, texts, 10**6, clients=CLIENTS, seconds=8))
+    normal = measure(plan(victim, texts, first, clients=CLIENTS, seconds=8))
     assert set(normal.statuses) == {"200"}
     before = victim.memory()
     rate = 4 * normal.per_second
-    flood = measure(plan(victim, texts, 2 * 10**6, rate=rate, seconds=SECONDS, connections=400))
+    flood = measure(plan(victim, texts, first + 10**6, rate=rate, seconds=SECONDS, connections=400))
     after = victim.memory()
     print(_told("normal", normal), _told("flood", flood), f"{before / 1e6:.0f} MB, then {after / 1e6:.0f} MB", sep="\n")
-    assert flood.busy < 0.9, "the generator itself had too much to do"
     assert (flood.hung, flood.broken, flood.without_retry_after) == (0, 0, 0)
     assert set(flood.statuses) <= {"200", "429", "503"}
-    assert flood.turned_away > flood.answered
-    assert flood.answered > 0.5 * normal.per_second * SECONDS  # it goes on working
-    assert flood.quantile(0.99) <= 2 * normal.quantile(0.99)
+    assert flood.turned_away > 0
     assert after < before + GROWTH
-    victim.check_health()
+    fast = {
+        "the generator has time to spare": flood.busy < 0.9,
+        "most is turned away": flood.turned_away > flood.answered,
+        "it goes on working": flood.answered > 0.5 * normal.per_second * SECONDS,
+        "it answers in time": flood.quantile(0.99) <= 2 * normal.quantile(0.99),
+    }
+    return [name for name, holds in fast.items() if not holds]
 
 
 def test_a_flood_does_not_take_the_probes_away(victim: Victim, texts: list[str]) -> None:
