@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from model.article import Article
 from model.artifact import Artifact, load_artifact
 from model.errors import RecordError
 from model.jsonl import dumps
@@ -132,12 +134,11 @@ class Worker:
         identifier = _writable(read_id(record, place, default=place))
         article = read_document(record, place)
         prose = " ".join(span.of(article.text) for span in article.prose())
-        own = {name: _text(record.get(name)) or _text(getattr(article, name)) for name in _HEAD}
         document = Document(
             number=number,
             id=identifier,
             place=_writable(place),
-            **own,
+            **_head(record, article),
             language=_text(record.get("language")),
             text=article.text if "html" in record else None,
             n_characters=len(article.text),
@@ -159,7 +160,7 @@ class Worker:
             number=number,
             id=_writable(sentence.id),
             place=_writable(place),
-            **{name: _text(record.get(name)) for name in _HEAD},
+            **_head(record),
             language=_text(record.get("language")),
             text=None,
             n_characters=len(sentence.text),
@@ -220,6 +221,18 @@ def _add(found: Segmented, number: int, identifier: str, text: str, start: int, 
 
 def _plain(targets: tuple[Any, ...]) -> list[Any]:
     return [(name, span.start, span.end) for name, span in targets]
+
+
+def _head(record: Mapping[str, Any], article: Article | None = None) -> dict[str, str | None]:
+    """What stands above a document: as the record says, else as its page does; an outlet may be the host of its url."""
+    head = {name: _text(record.get(name)) or _text(getattr(article, name, None)) for name in _HEAD}
+    if head["outlet"] is None and head["url"]:
+        try:
+            host = urlsplit(head["url"]).hostname
+        except ValueError:  # no url after all
+            host = None
+        head["outlet"] = host.removeprefix("www.") if host else None
+    return head
 
 
 def _text(value: object) -> str | None:

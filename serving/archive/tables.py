@@ -44,7 +44,8 @@ Documents:
     number        int64    place among all records, from 0: rejected ones leave a gap
     id            string   the record's own, else its place
     place         string   where the record stands: file, then line, row or record
-    title, outlet, url, published_at   string, of the record or, where it gives none, of its page
+    title, outlet, url, published_at   string, of the record or, where it gives none, of its page;
+                                       an outlet that neither names is the host of the url
     language      string   of the whole document, as identified; null in a run over sentences
     text          string   of an HTML page, the text that the offsets count in; else null
     n_characters  int32    of the text

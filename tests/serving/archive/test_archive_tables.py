@@ -406,3 +406,24 @@ def test_an_empty_file_is_told_of(tmp_path: Path, archive: list[str], tiny_artif
 def test_options_that_exclude_each_other_are_a_matter_of_usage(tmp_path: Path) -> None:
     for wrong in (["--fresh", "--update"], ["--ray-address", "auto"]):
         assert run("score", "a.jsonl", "--out", tmp_path, *wrong).exit_code == 2
+
+
+@pytest.mark.parametrize("sentences", [False, True])
+@pytest.mark.parametrize(
+    ("fields", "outlet"),
+    [
+        ({"url": "https://www.Fork.example:8080/a?b=1"}, "fork.example"),
+        ({"url": "https://fork.example/a", "outlet": "Spoon"}, "Spoon"),
+        ({"url": "http://[half/an/address"}, None),
+        ({"url": "of no kind"}, None),
+        ({}, None),
+    ],
+)
+def test_an_outlet_that_nobody_names_is_the_host_of_the_address(
+    fields: dict[str, str], outlet: str | None, sentences: bool, tmp_path: Path, options: ArchiveOptions
+) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text(json.dumps({"id": "a", "text": "Sear the beef hard."} | fields) + "\n", encoding="utf-8")
+    score_archive([str(path)], tmp_path / "out", replace(options, read=ReadOptions(sentences=sentences)))
+    assert [row["outlet"] for row in rows(tmp_path / "out", "documents")] == [outlet]
+    assert [row["outlet"] for row in rows(tmp_path / "out")] == [outlet]
