@@ -87,7 +87,7 @@ class Batcher:
         self._jobs: deque[_Job] = deque()
         self._waiting = 0
         self._at_work = 0  # threads
-        self._repeated = 0  # sentences, of those that the engine has counted, that the metrics know
+        self._repeated = engine.cache_info().hits  # that the metrics know of, or need not know of
         self._executor = ThreadPoolExecutor(runs, thread_name_prefix="inference")
 
     async def predict(self, sentences: Sequence[Sentence]) -> list[Prediction]:

@@ -1,27 +1,31 @@
-"""`newsframe serve`: BentoML's supervisor in this process, with everything decided before it starts.
+"""`newsframe serve`: a supervisor of BentoML's workers in this process, with everything decided before it starts.
 
 In this process and not in one of its own: signals and the exit code then need nobody to pass them on.
 """
 
 import os
+import shlex
 import socket
+import sys
 import tempfile
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any
 
-from model.artifact import find_artifact
-from model.errors import ConfigError
+from model.artifact import find_artifact, load_artifact
+from model.errors import ConfigError, NewsframeError
 from serving import access_log
 from serving.keys import FILE_VARIABLE
 from serving.settings import ORIGINS_VARIABLE, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
+# How often circus looks for dead workers: a client of the only one should not wait for the ten seconds of BentoML.
 CHECK_SECONDS = 0.5
+BACKLOG = 2048  # connections that may wait to be taken, as BentoML has it
 # An idle connection is kept longer than proxies keep theirs (a minute, mostly): who closes first must be the client, or
 # a request that is on its way just then is lost. uvicorn's own five seconds lost 8 of 2,758 requests of a flood.
 KEEP_ALIVE_SECONDS = 75
+_SOCKET = "http"
+_FOR_EVER = 86_400
 
 
 def serve(
@@ -48,7 +52,7 @@ def serve(
 
     Raises:
         ConfigError: The address cannot be listened on, or the keys or origins cannot be used.
-        NewsframeError: There is no such model.
+        NewsframeError: There is no such model, or its files were altered; or in a container, the last worker ended.
     """
     if keys_file:
         os.environ[FILE_VARIABLE] = str(keys_file.resolve())  # workers are elsewhere
@@ -57,6 +61,7 @@ def serve(
     Settings.from_environment()
     family, address = _resolve(host, port)
     artifact = find_artifact(model, encoder).resolve()  # the one slow part, once, before there are workers
+    load_artifact(artifact)  # a worker that fails is started anew, for ever: what cannot succeed ends here
     with tempfile.TemporaryDirectory(prefix="newsframe-") as home:
         share = (os.cpu_count() or 1) // workers if workers > 1 else 0
         os.environ.setdefault("NEWSFRAME_THREADS", str(max(share, 1) if workers > 1 else 0))
@@ -67,34 +72,61 @@ def serve(
         access_log.configure()
         access_log.write("starting", url=f"http://{shown}:{port}", workers=workers, artifact=str(artifact))
         try:
-            _supervise(address, port, workers)
+            _supervise(family, address, port, workers, Path(home))
         except OSError as error:
             raise _taken(host, port, error) from None
     return 0
 
 
-def _supervise(address: str, port: int, workers: int) -> None:
-    # Only now: BentoML reads its environment when it is imported.
-    import bentoml._internal.utils.circus as supervision
-    from _bentoml_impl.server.serving import serve_http
+def _supervise(family: int, address: str, port: int, workers: int, home: Path) -> None:
+    """Keep BentoML's workers running, as `bentoml serve` does and with the same supervisor, circus.
+
+    BentoML itself is not imported here: that would take a third of the start. Nor does circus listen for commands on a
+    port, as it does there, where every user of the machine could give them: a socket in a folder of our own serves.
+    """
+    from circus.arbiter import Arbiter
+    from circus.sockets import CircusSocket
+    from circus.watcher import Watcher
 
     from serving.lifecycle import DRAIN_LIMIT_SECONDS
-    from serving.service import Newsframe
 
-    service: Any = Newsframe  # BentoML's decorators hide that it is a service now
-    # Where workers import `serving.service` from: a `model/` in the user's folder is not ours.
-    service.working_dir = str(ROOT)
-    service.config["workers"] = workers
-    service.inject_config()
-    # BentoML looks for dead workers every ten seconds; a client of the only worker should not wait as long.
-    supervision.create_standalone_arbiter = partial(supervision.create_standalone_arbiter, check_delay=CHECK_SECONDS)
-    serve_http(
-        service,
-        host=address,
-        port=port,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=int(DRAIN_LIMIT_SECONDS),
+    metrics = home / "metrics"
+    metrics.mkdir()
+    worker = [
+        "-m", "_bentoml_impl.worker.service", "serving.service:Newsframe",
+        "--fd", f"$(circus.sockets.{_SOCKET})", "--backlog", str(BACKLOG), "--worker-id", "$(CIRCUS.WID)",
+        "--service-name", "newsframe",
+        "--timeout-keep-alive", str(KEEP_ALIVE_SECONDS), "--timeout-graceful-shutdown", str(int(DRAIN_LIMIT_SECONDS)),
+    ]  # fmt: skip
+    watcher = Watcher(
+        name="service",
+        cmd=shlex.quote(sys.executable),
+        args=worker,
+        # Where workers import `serving.service` from: a `model/` in the user's folder is not ours.
+        working_dir=str(ROOT),
+        numprocesses=workers,
+        env={"PROMETHEUS_MULTIPROC_DIR": str(metrics)},
+        copy_env=True,
+        use_sockets=True,
+        close_child_stdin=True,
+        stop_children=True,
+        graceful_timeout=_FOR_EVER,  # a worker ends by itself when all is answered
+        respawn="BENTOML_CONTAINERIZED" not in os.environ,
     )
+    arbiter = Arbiter(
+        [watcher],
+        endpoint=f"ipc://{home}/control",
+        pubsub_endpoint=f"ipc://{home}/events",
+        check_delay=CHECK_SECONDS,
+        sockets=[CircusSocket(name=_SOCKET, host=address, port=port, family=family, backlog=BACKLOG)],
+    )
+    try:
+        arbiter.start().result()
+    except RuntimeError:  # what circus raises for it
+        raise NewsframeError(
+            "newsframe: expected a worker to live, but found that the last one ended, and none is started anew under "
+            "BENTOML_CONTAINERIZED. See the log above, and start the container again."
+        ) from None
 
 
 def _resolve(host: str, port: int) -> tuple[int, str]:

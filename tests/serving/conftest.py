@@ -113,10 +113,12 @@ class StubEngine:
 
     Attributes:
         before: Called with the sentences of each run.
+        threads: Batches that it runs at the same time.
     """
 
     codebook: Codebook
     before: Callable[[Sequence[Sentence]], object] = field(default=lambda sentences: None)
+    threads: int = 1
     _seen: set[str] = field(default_factory=set)
     _hits: int = 0
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -215,6 +216,11 @@ def test_every_reply_has_an_id_of_its_own(local: Make) -> None:
 
 
 def counted(service: Local, name: str, **labels: str) -> float:
+    batcher = service.api.inference._batcher
+    assert batcher
+    until = time.monotonic() + 5
+    while batcher._at_work and time.monotonic() < until:  # a run is counted once it is answered
+        time.sleep(0.001)
     value = service.api.metrics.registry.get_sample_value(f"newsframe_{name}", labels)
     assert value is not None, f"{name} {labels} is not counted"
     return value

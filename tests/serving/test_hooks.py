@@ -23,7 +23,7 @@ def test_the_hooks_into_bentoml_are_where_they_were(
     monkeypatch.setenv("BENTOML_DO_NOT_TRACK", "True")
     import bentoml
     from _bentoml_impl.server.app import ServiceAppFactory
-    from _bentoml_impl.server.serving import serve_http
+    from _bentoml_impl.worker.service import main as worker
     from bentoml._internal.configuration.containers import BentoMLContainer
     from bentoml._internal.server.http.traffic import TimeoutMiddleware
     from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
@@ -31,12 +31,15 @@ def test_the_hooks_into_bentoml_are_where_they_were(
     from serving import access_log, service
 
     assert bentoml.__version__ == "1.4.39", "another BentoML: try what shared/bentoml.md says of it anew"
-    # The supervisor: what `serving.launch` calls, and what it sets on the service.
-    assert {"host", "port", "timeout_graceful_shutdown"} <= set(inspect.signature(serve_http).parameters)
+    # The worker: what `serving.launch` starts it with.
+    options = {option for parameter in worker.params for option in parameter.opts}
+    assert {
+        "--fd", "--backlog", "--worker-id", "--service-name", "--timeout-keep-alive", "--timeout-graceful-shutdown",
+    } <= options  # fmt: skip
     newsframe: Any = service.Newsframe
     assert newsframe.import_string == "serving.service:Newsframe"
-    assert {"working_dir", "config", "mount_apps", "middlewares"} <= set(dir(newsframe))
-    assert newsframe.config["workers"] == 1
+    assert newsframe.name == "newsframe"
+    assert {"mount_apps", "middlewares"} <= set(dir(newsframe))
     # Hooks by name: BentoML looks for these attributes.
     inner = newsframe.inner
     assert inner.check.__bentoml_deployment_hook__

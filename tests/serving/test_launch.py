@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from model.artifact import find_artifact
@@ -66,9 +67,25 @@ def test_an_altered_model_ends_the_start_with_one_line(service: Service, tmp_pat
     stdout, _ = server.communicate(timeout=60)
     assert server.returncode == 1
     assert stdout == b""
-    starting, refusal = log.read_text(encoding="utf-8").splitlines()
-    assert json.loads(starting)["event"] == "starting"
+    [refusal] = log.read_text(encoding="utf-8").splitlines()
     assert refusal.startswith(f"{artifact}/weights.bin: expected sha256 ")
+
+
+def test_in_a_container_a_dead_worker_ends_the_supervisor(service: Service, tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "log"
+    server = start_server(port, log, tmp_path, BENTOML_CONTAINERIZED="true")
+    try:
+        wait_until_ready(port, server)
+        [worker] = psutil.Process(server.pid).children()
+        worker.kill()
+        assert server.wait(20) == 1
+    finally:
+        server.kill()
+        server.communicate()
+    assert log.read_text(encoding="utf-8").splitlines()[-1] == (
+        "newsframe: expected a worker to live, but found that the last one ended, and none is started anew under "
+        "BENTOML_CONTAINERIZED. See the log above, and start the container again."
+    )
 
 
 def test_on_sigterm_readiness_goes_down_first_and_accepted_requests_are_answered(
