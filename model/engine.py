@@ -5,7 +5,6 @@ tokens, so that nothing is padded; activations are quantised by fixed scales, wh
 whole batch by itself, so that no sum is divided among threads.
 """
 
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ import numpy as np
 import onnxruntime
 
 from model.artifact import MODEL, TOKENIZER, Artifact
+from model.cores import cores
 from model.decoding import Decoder, Tokens
 from model.outputs import INPUT_NAMES, OUTPUT_NAMES, SentenceOutputs, split_batch
 from model.predictions import Prediction
@@ -53,7 +53,7 @@ class Engine(Predictor):
         )
         self.artifact = artifact
         self._session = _session(artifact)
-        self.threads = threads or len(os.sched_getaffinity(0))
+        self.threads = threads or cores()
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="engine") if self.threads > 1 else None
         self._cache = _Cache(cached)
 

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from model.artifact import cache_folder
+from model.cores import cores
 from serving.archive.errors import ArchiveError
-from serving.archive.flow import batches, cores
+from serving.archive.flow import batches
 from serving.archive.ledger import Ledger
 from serving.archive.options import ArchiveOptions
 from serving.archive.packed import concatenate

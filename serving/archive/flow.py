@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import wait as wait_for
 from typing import Any
 
+from model.cores import cores
 from serving.archive.errors import ArchiveError
 from serving.archive.ledger import Ledger
 from serving.archive.packed import concatenate
@@ -76,11 +77,6 @@ def run_locally(
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _fly(

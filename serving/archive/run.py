@@ -1,6 +1,7 @@
 """Scoring an archive from beginning to end, in as many sittings as it takes."""
 
 import errno
+import json
 import os
 import platform
 import shutil
@@ -154,8 +155,6 @@ def _take(
 
 
 def _finished(out: Path) -> dict[str, Any] | None:
-    import json
-
     path = out / MANIFEST_FILE
     return json.loads(path.read_bytes()) if path.is_file() else None
 

@@ -1,7 +1,8 @@
 """The machine that a measurement was made on: its cores and its instruction sets, and nothing else."""
 
-import os
 from pathlib import Path
+
+from model.cores import cores
 
 # What int8 and bfloat16 matrix products run on, as Linux names it.
 _TELLING = (
@@ -27,4 +28,4 @@ def machine() -> str:
         if name.strip().lower() in ("flags", "features"):
             flags |= set(value.split())
     found = [name for name in _TELLING if name in flags]
-    return f"{len(os.sched_getaffinity(0))} cores, {', '.join(found) or 'instruction sets unknown'}"
+    return f"{cores()} cores, {', '.join(found) or 'instruction sets unknown'}"

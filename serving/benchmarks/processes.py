@@ -5,9 +5,9 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-_PROC = Path("/proc")
+import psutil
+
 _EVERY = 0.1  # seconds between two looks at the memory
 
 
@@ -32,8 +32,6 @@ def run_measured(command: Sequence[str], environment: Mapping[str, str] | None =
     Raises:
         RuntimeError: It failed; the message has the end of what it said.
     """
-    if not (_PROC / "self/statm").is_file():
-        raise RuntimeError("/proc: expected the memory of processes there, but found none. Run this on Linux.")
     began = time.perf_counter()
     with subprocess.Popen(
         command, env={**os.environ, **(environment or {})}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -55,30 +53,15 @@ def run_measured(command: Sequence[str], environment: Mapping[str, str] | None =
 
 def resident(root: int) -> int:
     """Bytes that a process and all that it started hold in memory."""
-    return sum(_resident_of(process) for process in _tree(root))
-
-
-def _tree(root: int) -> set[int]:
-    children: dict[int, list[int]] = {}
-    for entry in _PROC.iterdir():
-        if entry.name.isdigit():
-            try:
-                # The name of the command, in brackets, may hold anything.
-                parent = int((entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
-            except (OSError, IndexError, ValueError):
-                continue  # it has ended by now
-            children.setdefault(parent, []).append(int(entry.name))
-    found, new = set[int](), [root]
-    while new:
-        process = new.pop()
-        found.add(process)
-        new += children.get(process, [])
-    return found
-
-
-def _resident_of(process: int) -> int:
     try:
-        pages = int((_PROC / str(process) / "statm").read_text().split()[1])
-    except (OSError, IndexError):
+        parent = psutil.Process(root)
+        return sum(map(_resident_of, [parent, *parent.children(recursive=True)]))
+    except psutil.NoSuchProcess:
         return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _resident_of(process: psutil.Process) -> int:
+    try:
+        return process.memory_info().rss
+    except psutil.NoSuchProcess:  # it has ended by now
+        return 0

@@ -3,5 +3,5 @@
 # wheel, so that the compilers that BentoML puts in are of no use, and nothing of them need be there to be misused.
 set -eu
 apt-get purge -q -y --auto-remove build-essential git gnupg2
-rm -rf /var/lib/apt/lists/* /root/.cache
+rm -rf /var/lib/apt/lists/* "$HOME/.cache"
 pip uninstall -q -y uv pip

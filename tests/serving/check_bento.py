@@ -25,8 +25,9 @@ sys.path.insert(0, str(ROOT))
 from model.artifact import build_artifact  # noqa: E402
 from model.labeller import Labeller  # noqa: E402
 from model.weights import RELEASE  # noqa: E402
+from serving.benchmarks.servers import free_port  # noqa: E402
 from tests.serving.closure import needed_files  # noqa: E402
-from tests.serving.server import free_port, strayed, wait_until_ready  # noqa: E402
+from tests.serving.server import strayed, wait_until_ready  # noqa: E402
 
 SENTENCES = ["The two ministers met in Geneva on Monday.", "Rebels shelled the town, the army said."]
 BESIDE_THE_ROOMS = {"bentofile.yaml", "pyproject.toml", "LICENSE"}

@@ -21,12 +21,13 @@ from model.predictions import Evidence, Mention, Prediction, RecordNames, Scored
 from model.records import Sentence
 from model.spans import Span
 from model.weights import RELEASE
+from serving.benchmarks.servers import free_port
 from serving.gateway import Gateway
 from serving.keys import Keys
 from serving.limits import LIMITS, Limits
 from serving.routes import Api
 from serving.settings import Settings
-from tests.serving.server import free_port, start_server, wait_until_ready
+from tests.serving.server import start_server, wait_until_ready
 
 PROBLEM = "application/problem+json"
 NO_KEYS = Settings(Keys())

@@ -1,7 +1,6 @@
 """A server process for tests, and what is compared of its answers."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,13 +13,6 @@ from urllib.request import urlopen
 ROOT = Path(__file__).resolve().parent.parent.parent
 TOLERANCE = 1e-3  # of scores, whatever the batch
 START_SECONDS = 60
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def start_server(port: int, log: Path, home: Path, *, workers: int = 1, **environment: str) -> subprocess.Popen[bytes]:

@@ -7,9 +7,10 @@ import sys
 import pytest
 
 from model.labeller import Labeller
+from serving.benchmarks.servers import free_port
 from serving.client import AsyncClient, Client, NoAnswer, Patience, Refused, WrongFields
 from tests.serving.conftest import Service
-from tests.serving.server import ROOT, free_port, strayed
+from tests.serving.server import ROOT, strayed
 
 INPUTS = [
     "The two ministers met in Geneva on Monday.",

@@ -20,9 +20,10 @@ import pytest
 from model.artifact import find_artifact
 from model.errors import ConfigError
 from serving import lifecycle
+from serving.benchmarks.servers import free_port
 from serving.launch import serve
 from tests.serving.conftest import PROBLEM, Service
-from tests.serving.server import ROOT, free_port, start_server, wait_until_ready
+from tests.serving.server import ROOT, start_server, wait_until_ready
 
 
 def test_a_port_that_is_taken_is_one_line() -> None:

@@ -17,7 +17,8 @@ import psutil
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.serving.server import free_port, start_server, wait_until_ready
+from serving.benchmarks.servers import free_port
+from tests.serving.server import start_server, wait_until_ready
 
 OLD, NEW = "old-key-0123456789", "new-key-0123456789"
 ORIGIN = "https://desk.example.org"

@@ -1,25 +1,25 @@
-"""Processes as Linux shows them."""
+"""Runs over an archive as processes."""
 
+import sys
 from pathlib import Path
 
+import psutil
 
-def children(pid: int) -> list[int]:
-    """Processes that a process started, and those started by them."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(stat.read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-        if parent == pid:
-            child = int(stat.parent.name)
-            found += [child, *children(child)]
-    return found
+from serving.archive import ArchiveOptions
 
 
-def command_of(pid: int) -> str:
-    """The command of a process, empty if it is gone."""
+def command(archive: list[str], out: Path, options: ArchiveOptions, *more: str) -> list[str]:
+    """The command of a run with two workers."""
+    return [
+        sys.executable, "-m", "serving.cli", "score", *archive, "--out", str(out), "--model", str(options.model),
+        "--shard-size", str(options.shard_size), "--remember", str(options.remember), "--all-languages", "--workers",
+        "2", "--quiet", *more,
+    ]  # fmt: skip
+
+
+def is_worker(process: psutil.Process) -> bool:
+    """Tell whether a process is there, and works for a run that started it."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except OSError:
-        return ""
+        return "spawn_main" in " ".join(process.cmdline())
+    except psutil.Error:
+        return False

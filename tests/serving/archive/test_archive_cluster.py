@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from model.artifact import Artifact
 from serving.archive import ArchiveOptions, score_archive
 from tests.conftest import ROOT
 from tests.serving.archive.kitchen import content, write_archive
+from tests.serving.archive.processes import command
 from tests.serving.command_line import run
 
 pytestmark = [
@@ -34,13 +34,9 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return write_archive(tmp_path_factory.mktemp("archive"), 40)
 
 
-def command(archive: list[str], out: Path, options: ArchiveOptions) -> list[str]:
+def command_with_ray(archive: list[str], out: Path, options: ArchiveOptions) -> list[str]:
     """The command, where the system allows in a network of its own: Ray listens on every address of a machine."""
-    score = [
-        sys.executable, "-m", "serving.cli", "score", *archive, "--out", str(out), "--model", str(options.model),
-        "--shard-size", str(options.shard_size), "--remember", str(options.remember), "--all-languages", "--quiet",
-        "--engine", "ray", "--workers", "2",
-    ]  # fmt: skip
+    score = command(archive, out, options, "--engine", "ray")
     alone = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
     if shutil.which("unshare") and subprocess.run([*alone, "true"], capture_output=True).returncode == 0:
         return [*alone, *score]
@@ -51,7 +47,9 @@ def test_a_run_on_two_workers_of_ray_equals_a_local_one(
     tmp_path: Path, archive: list[str], options: ArchiveOptions
 ) -> None:
     score_archive(archive, tmp_path / "local", options)
-    done = subprocess.run(command(archive, tmp_path / "ray", options), cwd=ROOT, capture_output=True, timeout=300)
+    done = subprocess.run(
+        command_with_ray(archive, tmp_path / "ray", options), cwd=ROOT, capture_output=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr.decode()
     assert content(tmp_path / "ray") == content(tmp_path / "local")
 
@@ -61,7 +59,7 @@ def test_a_run_on_ray_that_is_killed_goes_on_on_either_engine(
 ) -> None:
     out = tmp_path / "ray"
     process = subprocess.Popen(
-        command(archive, out, options), cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True
+        command_with_ray(archive, out, options), cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True
     )  # fmt: skip
     until = time.monotonic() + 200
     while not list(out.glob("state/shards/*.json")) and process.poll() is None and time.monotonic() < until:
@@ -75,7 +73,7 @@ def test_a_run_on_ray_that_is_killed_goes_on_on_either_engine(
     shutil.copytree(out, local)
     score_archive(archive, local, replace(options, workers=1))
     assert content(local) == content(tmp_path / "local")
-    done = subprocess.run(command(archive, out, options), cwd=ROOT, capture_output=True, timeout=300)
+    done = subprocess.run(command_with_ray(archive, out, options), cwd=ROOT, capture_output=True, timeout=300)
     assert done.returncode == 0, done.stderr.decode()
     assert content(out) == content(tmp_path / "local")
 

@@ -10,23 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from serving.archive import ArchiveOptions, score_archive
 from tests.conftest import ROOT
 from tests.serving.archive.kitchen import content, json_lines, rows
-from tests.serving.archive.processes import children, command_of
+from tests.serving.archive.processes import command, is_worker
 
 FAKES = ROOT / "../shared/corpora/fa-kes/articles.jsonl"
 ARTICLES = 60
-
-
-def command(archive: list[str], out: Path, options: ArchiveOptions) -> list[str]:
-    return [
-        sys.executable, "-m", "serving.cli", "score", *archive, "--out", str(out), "--model", str(options.model),
-        "--shard-size", str(options.shard_size), "--remember", str(options.remember), "--all-languages", "--workers",
-        "2", "--quiet",
-    ]  # fmt: skip
 
 
 def committed(out: Path) -> int:
@@ -55,11 +48,11 @@ def kill_at_random(
     try:
         process.wait(rng.uniform(0.0, longest))
     except subprocess.TimeoutExpired:
-        started = children(process.pid)
+        started = psutil.Process(process.pid).children(recursive=True)
         process.kill()
         process.communicate()
         gone = time.monotonic() + 10
-        while (left := [pid for pid in started if "spawn_main" in command_of(pid)]) and time.monotonic() < gone:
+        while (left := [child for child in started if is_worker(child)]) and time.monotonic() < gone:
             time.sleep(0.02)
         assert left == [], "processes outlived the one that started them"
         return True

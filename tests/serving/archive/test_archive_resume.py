@@ -2,7 +2,6 @@
 
 import errno
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from serving.archive import ArchiveOptions, score_archive
@@ -18,7 +18,7 @@ from serving.archive.errors import ArchiveError
 from serving.archive.repeats import Repeats
 from serving.archive.state import locked
 from tests.serving.archive.kitchen import content
-from tests.serving.archive.processes import children, command_of
+from tests.serving.archive.processes import is_worker
 
 
 class Killed(BaseException):
@@ -146,9 +146,9 @@ def test_a_process_that_is_ended_from_outside_ends_the_run_with_a_message(
     out = tmp_path / "out"
 
     def end_a_worker(_: object) -> None:
-        for child in children(os.getpid()):
-            if "spawn_main" in command_of(child):
-                os.kill(child, signal.SIGKILL)
+        for child in psutil.Process().children(recursive=True):
+            if is_worker(child):
+                child.kill()
 
     with pytest.raises(ArchiveError) as refusal:
         score_archive(archive, out, replace(options, workers=2), end_a_worker)

@@ -15,8 +15,9 @@ import psutil
 import pytest
 
 from serving.benchmarks.sentences import read_sentences
+from serving.benchmarks.servers import free_port
 from tests.serving.conftest import PROBLEM, Contract
-from tests.serving.server import free_port, start_server, strayed, wait_until_ready
+from tests.serving.server import start_server, strayed, wait_until_ready
 
 KEY = "only-for-the-tests"
 SENTENCE = "The two ministers met in Geneva on Monday."

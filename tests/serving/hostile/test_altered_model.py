@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from model.artifact import find_artifact
+from serving.benchmarks.servers import free_port
 from tests.serving.hostile.conftest import Victim
-from tests.serving.server import free_port, start_server
+from tests.serving.server import start_server
 
 
 def truncate(file: Path) -> None:
