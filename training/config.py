@@ -18,7 +18,8 @@ class TrainingConfig:
 
     Attributes:
         seed: Of weights, order and augmentation; the same seed gives the same weights.
-        bfloat16: Whether the forward pass computes in 16 bits; weights and their changes stay in 32.
+        bfloat16: Whether the forward pass computes in 16 bits where the processor can; weights and their changes stay
+            in 32.
         threads: Torch threads; the order of floating-point sums, and so the weights, depend on it.
         epochs: Passes over the annotated sentences.
         patience: Epochs without a better development score before the run stops.

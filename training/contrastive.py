@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from model.network import Network
 from model.tokenization import pad
+from training.compute_type import forward_pass
 from training.schedule import rise_and_fall
 
 
@@ -61,7 +62,7 @@ def contrastive_warm_up(
 def pooled(encoder: nn.Module, ids: Sequence[Sequence[int]], bfloat16: bool = False) -> Tensor:
     """Mean of an encoder's states over the tokens of each sentence, of length 1, shape (B, H)."""
     input_ids, mask = (torch.from_numpy(array) for array in pad(ids))  # (B, L)
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
+    with forward_pass(bfloat16):
         states = encoder(input_ids=input_ids, attention_mask=mask).last_hidden_state.float()  # (B, L, H)
     return functional.normalize((states * mask[:, :, None]).sum(dim=1))
 

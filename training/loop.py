@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.network import Network
+from training.compute_type import forward_pass
 from training.config import TrainingConfig
 from training.features import IGNORED, Batch, TaughtBatch, batches
 from training.schedule import rise_and_fall
@@ -163,7 +164,7 @@ def train_steps(
         data = first if epoch == 1 else epoch_data(epoch)
         for batch in batches(data, config.batch_size, np.random.default_rng((config.seed, epoch)), lessons):
             optimizer.zero_grad(set_to_none=True)
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bfloat16):
+            with forward_pass(config.bfloat16):
                 loss = losses(network, batch, config, weights)
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)

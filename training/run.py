@@ -25,6 +25,7 @@ from model.predictor import Predictor
 from model.records import GoldSentence
 from model.tokenization import SentenceTokenizer
 from training.calibrate import fit_calibration
+from training.compute_type import compute_type
 from training.config import TrainingConfig
 from training.evaluation import evaluate_predictions, evaluate_predictor, to_sentences
 from training.export import network_weights
@@ -154,6 +155,8 @@ def _release(
     ).export(job.out, job.out.with_name("artifacts"))
     manifest = _manifest(job, split, served.engine.decoder.calibration)
     manifest |= {"precision": served.precision, "parity": served.parity}
+    if not job.weights:
+        manifest["versions"]["forward_pass"] = str(compute_type(config.bfloat16)).removeprefix("torch.")
     manifest["metrics"] = {
         part: evaluate_predictor(gold, served.engine, codebook)
         for part, gold in (("dev", split.dev), ("test", split.test), ("transfer", split.transfer))

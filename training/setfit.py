@@ -41,7 +41,7 @@ class SetFitClassifier:
 
         Args:
             max_pairs: At most this many pairs are trained on; None trains on all that SetFit makes.
-            bfloat16: Whether the forward pass of training computes in 16 bits.
+            bfloat16: Whether the forward pass of training computes in 16 bits where the processor can.
         """
         self._encoder = copy.deepcopy(encoder)
         self._tokenizer = tokenizer
