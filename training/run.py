@@ -31,11 +31,12 @@ from training.evaluation import evaluate_predictions, evaluate_predictor, to_sen
 from training.export import network_weights
 from training.fit import Fitter, Log, make_deterministic
 from training.loop import Step
+from training.seeds import fit_seeds
 from training.served_form import Exporter
 from training.sources import TRAIN, LoadedSource
 from training.splits import Split, label_counts, shared_sentences, split_sources
 from training.swaps import NameSwapper
-from training.trained import load_weights, start_from
+from training.trained import check_labels, load_weights, start_from
 
 LOG = "log.jsonl"
 # Entry of a manifest: benchmark sources behind weights that are therefore not to be given away.
@@ -92,28 +93,32 @@ def train(job: Job, report: Callable[[Step], None]) -> dict[str, Any]:
     split = _split(job)
     encoder_folder = find_encoder(config.encoder, job.encoder)
     tokenizer = SentenceTokenizer(encoder_folder / "tokenizer.json", config.max_tokens)
-    fitter = Fitter(config, codebook, tokenizer, job.swapper, report, job.teacher)
+    start = _start(job, split)
 
-    def new_network() -> Network:
-        make_deterministic(config)
-        network = load_network(encoder_folder, codebook, config.dropout, tokenizer.ids_of(job.function_words))
-        if job.start:
-            start_from(network, weights.load_release(job.start), encoder_folder)
+    def new_fitter(own: TrainingConfig) -> Fitter:
+        return Fitter(own, codebook, tokenizer, job.swapper, report, job.teacher)
+
+    def new_network(own: TrainingConfig = config) -> Network:
+        make_deterministic(own)
+        network = load_network(encoder_folder, codebook, own.dropout, tokenizer.ids_of(job.function_words))
+        if start:
+            start_from(network, start, encoder_folder, own.keep_heads)
         return network
 
-    crossed = None if split.dev else _cross_validate(fitter, new_network, split.train)
-    network = new_network()
+    crossed = None if split.dev else _cross_validate(new_fitter(config), new_network, split.train)
+    seeds: list[dict[str, Any]] = []
     if job.weights:
+        network = new_network()
         tensors, log = _earlier(job.weights, encoder_folder)
         load_weights(network, tensors)
         network.eval()
     else:
-        log = fitter.fit(network, split.train, split.dev)
+        network, log, seeds = fit_seeds(config, new_fitter, new_network, split)
 
     job.out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=job.out.parent, prefix=".training-") as staging:
         staged = dataclasses.replace(job, out=Path(staging, job.out.name))
-        manifest = _release(staged, network, tokenizer, encoder_folder, split, crossed, log)
+        manifest = _release(staged, network, tokenizer, encoder_folder, split, crossed, log, seeds)
         # Only a release that passed its checks takes the place of another.
         float_weights_file(staged.out).replace(float_weights_file(job.out))
         shutil.rmtree(job.out, ignore_errors=True)
@@ -129,6 +134,7 @@ def _release(
     split: Split,
     crossed: "_Crossed | None",
     log: Log,
+    seeds: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """Pack, calibrate, export and check the trained network, into the job's folder."""
     config, codebook = job.config, job.codebook
@@ -158,10 +164,10 @@ def _release(
     if not job.weights:
         manifest["versions"]["forward_pass"] = str(compute_type(config.bfloat16)).removeprefix("torch.")
     manifest["metrics"] = {
-        part: evaluate_predictor(gold, served.engine, codebook)
-        for part, gold in (("dev", split.dev), ("test", split.test), ("transfer", split.transfer))
-        if gold
+        part: evaluate_predictor(gold, served.engine, codebook) for part, gold in split.evaluation_parts
     }
+    if seeds := seeds or _earlier_seeds(job.weights):
+        manifest["seeds"] = seeds
     if crossed:
         manifest["metrics"]["cross_validated"] = crossed.metrics
     _write_manifest(job.out, manifest)
@@ -188,6 +194,22 @@ def _split(job: Job) -> Split:
             f"{len(split.dev)} after the split by article. Give more articles (field 'article'), or a larger dev_share."
         )
     return split
+
+
+def _start(job: Job, split: Split) -> weights.Release | None:
+    """The trained weights to start from, checked against what the configuration does with them."""
+    config = job.config
+    if config.seeds > 1 and not (job.start and config.keep_heads and split.dev):
+        raise ConfigError(
+            f"seeds: expected 1 where runs do not begin with the same trained weights and heads, or where no sentences "
+            f"are held out, but found {config.seeds}. Name weights with --start and set keep_heads, or set seeds to 1."
+        )
+    if not job.start:
+        return None
+    start = weights.load_release(job.start)
+    if config.keep_heads:
+        check_labels(start.codebook, job.codebook, f"--start {job.start}", "Set keep_heads to false for new heads.")
+    return start
 
 
 @dataclass(frozen=True)
@@ -226,6 +248,11 @@ def _earlier(found: Path, encoder_folder: Path) -> tuple[dict[str, Floats], Log]
         file = found.with_name(found.name.removesuffix(_FLOAT)) / LOG
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
     return tensors, [json.loads(line) for line in lines]
+
+
+def _earlier_seeds(found: Path | None) -> list[dict[str, Any]]:
+    """What an earlier run's release says of its seeds."""
+    return weights.load_release(found).manifest.get("seeds", []) if found and found.is_dir() else []
 
 
 def _manifest(job: Job, split: Split, calibration: Calibration) -> dict[str, Any]:

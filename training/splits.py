@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from model.records import GoldSentence, normalise
-from training.sources import DEV, TEST, TRAIN, LoadedSource
+from training.sources import DEV, TEST, TRAIN, TRANSFER, LoadedSource
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,12 @@ class Split:
     test: list[GoldSentence]
     transfer: list[GoldSentence]
     dropped: int
+
+    @property
+    def evaluation_parts(self) -> list[tuple[str, list[GoldSentence]]]:
+        """Names and sentences of the parts to measure on, those that have none left out."""
+        parts = [(DEV, self.dev), (TEST, self.test), (TRANSFER, self.transfer)]
+        return [(name, gold) for name, gold in parts if gold]
 
 
 def article_part(article: str, dev_share: float, test_share: float) -> str:

@@ -24,13 +24,16 @@ def load_weights(network: Network, tensors: dict[str, Floats]) -> None:
                 parameter.copy_(torch.from_numpy(tensors[name]))
 
 
-def start_from(network: Network, release: weights.Release, encoder_folder: Path) -> None:
-    """Give the network the encoder of trained weights; its heads stay new.
+def start_from(network: Network, release: weights.Release, encoder_folder: Path, keep_heads: bool = False) -> None:
+    """Give the network the encoder of trained weights; its heads stay new, unless they are to be kept.
 
     Args:
-        release: On the network's own base encoder; the caller has checked it.
+        release: On the network's own base encoder; the caller has checked it, and for its heads the codebook as well.
     """
     tensors = weights.unpack_weights(release, encoder_folder)
+    if keep_heads:
+        load_weights(network, tensors)
+        return
     ours = {name: tensor for name, tensor in tensors.items() if name.startswith("encoder.")}
     with torch.no_grad():
         for name, parameter in network.named_parameters():
@@ -68,13 +71,21 @@ def load_teacher(
         ConfigError: They stand under a codebook of other axes or labels.
     """
     teacher = load_predictor(release_folder, encoder_folder, function_words)
-    theirs = teacher.decoder.codebook
-    if _asks(theirs) != _asks(codebook):
-        raise ConfigError(
-            f"--teacher {release_folder}: expected weights with the axes and labels of the codebook {codebook.name} "
-            f"{codebook.version}, but found those of {theirs.name} {theirs.version}. Train the teacher under it."
-        )
+    check_labels(teacher.decoder.codebook, codebook, f"--teacher {release_folder}", "Train the teacher under it.")
     return teacher
+
+
+def check_labels(theirs: Codebook, ours: Codebook, where: str, advice: str) -> None:
+    """Refuse trained weights whose heads answer other questions.
+
+    Raises:
+        ConfigError: They stand under a codebook of other axes or labels.
+    """
+    if _asks(theirs) != _asks(ours):
+        raise ConfigError(
+            f"{where}: expected weights with the axes and labels of the codebook {ours.name} {ours.version}, "
+            f"but found those of {theirs.name} {theirs.version}. {advice}"
+        )
 
 
 def _asks(codebook: Codebook) -> list[tuple[object, ...]]:

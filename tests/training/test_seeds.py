@@ -1,0 +1,113 @@
+"""A further stage: runs from the same trained weights, their scores, and the mean of their weights."""
+
+import dataclasses
+import json
+import re
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from model.encoder_files import sha256_of
+from model.errors import ConfigError
+from tests.conftest import TINY_GOLD
+from training.project import FUNCTION_WORDS, read_words
+from training.run import LOG, Job, float_weights_file, train
+from training.sources import TRAIN, LoadedSource, Source
+
+PARTS = {"dev", "test"}
+
+
+@pytest.fixture(scope="module")
+def job(tiny_gold, tiny_codebook, tiny_encoder, tiny_config, tiny_release, tmp_path_factory):
+    """A short further stage on the tiny release."""
+    source = Source(name="kitchen notes", role=TRAIN, licence="MIT", annotators="the tests", file=str(TINY_GOLD))
+    return Job(
+        name=tiny_codebook.name,
+        version="0.0.2",
+        config=dataclasses.replace(tiny_config, keep_heads=True, seeds=3, epochs=2, average_last=1),
+        codebook=tiny_codebook,
+        sources=[LoadedSource(source, tiny_gold, sha256_of(TINY_GOLD))],
+        out=tmp_path_factory.mktemp("further") / "release",
+        function_words=read_words(FUNCTION_WORDS),
+        encoder=tiny_encoder,
+        start=tiny_release,
+    )
+
+
+def run(job, **changes):
+    return train(dataclasses.replace(job, config=dataclasses.replace(job.config, **changes)), lambda step: None)
+
+
+@pytest.fixture(scope="module")
+def manifest(job):
+    return run(job)
+
+
+def test_the_manifest_tells_the_scores_of_every_seed_and_of_their_mean(manifest, job):
+    assert [row["seed"] for row in manifest["seeds"]] == [
+        job.config.seed,
+        job.config.seed + 1,
+        job.config.seed + 2,
+        None,
+    ]
+    for row in manifest["seeds"]:
+        assert set(row["scores"]) == PARTS
+        assert all(0 <= value <= 1 for scores in row["scores"].values() for value in scores.values())
+
+
+def test_every_line_of_the_log_says_its_seed(manifest, job):
+    lines = [json.loads(line) for line in (job.out / LOG).read_text(encoding="utf-8").splitlines()]
+    assert {line["seed"] for line in lines} == {job.config.seed, job.config.seed + 1, job.config.seed + 2}
+
+
+def test_the_weights_are_the_mean_of_the_seeds_or_the_best_of_them(manifest, job, tmp_path):
+    singles = []
+    for seed in range(job.config.seed, job.config.seed + 3):
+        out = tmp_path / str(seed) / "release"
+        run(dataclasses.replace(job, out=out), seeds=1, seed=seed)
+        singles.append(load_file(float_weights_file(out)))
+    found = load_file(float_weights_file(job.out))
+    on_dev = [np.mean(list(row["scores"]["dev"].values())) for row in manifest["seeds"]]
+    best = int(np.argmax(on_dev[:-1]))
+    for name, tensor in found.items():
+        each = [single[name] for single in singles]
+        assert not all(np.array_equal(each[0], other) for other in each[1:]) or name.endswith(
+            "position_embeddings.weight"
+        )
+        wanted = each[best] if on_dev[best] > on_dev[-1] else np.mean(each, axis=0, dtype=np.float64)
+        np.testing.assert_allclose(tensor, wanted, atol=1e-6)
+
+
+def test_a_run_that_keeps_the_heads_begins_where_the_weights_ended(job, tiny_release, tmp_path):
+    out = tmp_path / "release"
+    run(dataclasses.replace(job, out=out), seeds=1, epochs=1, learning_rate=0.0, head_learning_rate=0.0)
+    kept, before = load_file(float_weights_file(out)), load_file(float_weights_file(tiny_release))
+    assert kept["sentence_head.score.weight"].any()
+    for name, tensor in kept.items():  # what packing the weights before cost is all that differs
+        assert np.abs(tensor - before[name]).max() < 0.15 * max(np.abs(before[name]).max(), 0.1), name
+
+
+def test_exported_anew_a_release_keeps_what_its_seeds_scored(manifest, job, tmp_path):
+    again = run(dataclasses.replace(job, weights=job.out, start=None, out=tmp_path / "release"), seeds=1)
+    assert again["seeds"] == manifest["seeds"]
+
+
+def test_several_seeds_without_a_common_start_are_refused(job):
+    message = (
+        "seeds: expected 1 where runs do not begin with the same trained weights and heads, or where no sentences "
+        "are held out, but found 3. Name weights with --start and set keep_heads, or set seeds to 1."
+    )
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        run(dataclasses.replace(job, start=None))
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        run(job, keep_heads=False)
+
+
+def test_heads_of_another_codebook_are_refused(job, tiny_release, codebook):
+    message = (
+        f"--start {tiny_release}: expected weights with the axes and labels of the codebook {codebook.name} "
+        f"{codebook.version}, but found those of kitchen-notes 0.2. Set keep_heads to false for new heads."
+    )
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        run(dataclasses.replace(job, codebook=codebook))
