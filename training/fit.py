@@ -65,6 +65,14 @@ class Fitter:
         self.swapper = swapper
         self.report = report
         self.teacher = teacher
+        # What the teacher said so far: networks of other folds or seeds learn from many of the same sentences.
+        self._lessons: dict[tuple[int, ...], Lesson] = {}
+
+    def with_seed(self, seed: int) -> "Fitter":
+        """The same with another seed; what the teacher said is shared."""
+        other = copy.copy(self)
+        other.config = dataclasses.replace(self.config, seed=seed)
+        return other
 
     def fit(self, network: Network, train: Sequence[GoldSentence], dev: Sequence[GoldSentence]) -> Log:
         """Train in place.
@@ -92,7 +100,7 @@ class Fitter:
             return found
 
         self._start(network, train)
-        lessons = teach([s.text for s in train], self.teacher, self.tokenizer) if self.teacher else {}
+        lessons = self._ask([s.text for s in train])
         for step in train_steps(network, self._epoch_data(train, lessons), score, config, lessons):
             self.report(step if dev else dataclasses.replace(step, score=None, is_best=False))
             if step.score is None:
@@ -114,6 +122,14 @@ class Fitter:
         network.load_state_dict(chosen)
         network.eval()
         return log
+
+    def _ask(self, texts: Sequence[str]) -> dict[tuple[int, ...], Lesson]:
+        """What the teacher says of sentences, by their token ids; nothing without a teacher."""
+        if self.teacher:
+            tokens = self.tokenizer(texts)
+            new = [text for text, t in zip(texts, tokens, strict=True) if tuple(t.ids) not in self._lessons]
+            self._lessons |= teach(new, self.teacher, self.tokenizer)
+        return self._lessons
 
     def _start(self, network: Network, train: Sequence[GoldSentence]) -> None:
         """Give encoder and sentence head what few examples can give them before the heads are trained."""

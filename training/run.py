@@ -95,8 +95,7 @@ def train(job: Job, report: Callable[[Step], None]) -> dict[str, Any]:
     tokenizer = SentenceTokenizer(encoder_folder / "tokenizer.json", config.max_tokens)
     start = _start(job, split)
 
-    def new_fitter(own: TrainingConfig) -> Fitter:
-        return Fitter(own, codebook, tokenizer, job.swapper, report, job.teacher)
+    fitter = Fitter(config, codebook, tokenizer, job.swapper, report, job.teacher)
 
     def new_network(own: TrainingConfig = config) -> Network:
         make_deterministic(own)
@@ -105,7 +104,7 @@ def train(job: Job, report: Callable[[Step], None]) -> dict[str, Any]:
             start_from(network, start, encoder_folder, own.keep_heads)
         return network
 
-    crossed = None if split.dev else _cross_validate(new_fitter(config), new_network, split.train)
+    crossed = None if split.dev else _cross_validate(fitter, new_network, split.train)
     seeds: list[dict[str, Any]] = []
     if job.weights:
         network = new_network()
@@ -113,7 +112,7 @@ def train(job: Job, report: Callable[[Step], None]) -> dict[str, Any]:
         load_weights(network, tensors)
         network.eval()
     else:
-        network, log, seeds = fit_seeds(config, new_fitter, new_network, split)
+        network, log, seeds = fit_seeds(fitter, new_network, split)
 
     job.out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=job.out.parent, prefix=".training-") as staging:
@@ -161,13 +160,10 @@ def _release(
     ).export(job.out, job.out.with_name("artifacts"))
     manifest = _manifest(job, split, served.engine.decoder.calibration)
     manifest |= {"precision": served.precision, "parity": served.parity}
-    if not job.weights:
-        manifest["versions"]["forward_pass"] = str(compute_type(config.bfloat16)).removeprefix("torch.")
     manifest["metrics"] = {
         part: evaluate_predictor(gold, served.engine, codebook) for part, gold in split.evaluation_parts
     }
-    if seeds := seeds or _earlier_seeds(job.weights):
-        manifest["seeds"] = seeds
+    manifest |= _of_training(job, seeds)
     if crossed:
         manifest["metrics"]["cross_validated"] = crossed.metrics
     _write_manifest(job.out, manifest)
@@ -199,7 +195,7 @@ def _split(job: Job) -> Split:
 def _start(job: Job, split: Split) -> weights.Release | None:
     """The trained weights to start from, checked against what the configuration does with them."""
     config = job.config
-    if config.seeds > 1 and not (job.start and config.keep_heads and split.dev):
+    if config.seeds > 1 and not job.weights and not (job.start and config.keep_heads and split.dev):
         raise ConfigError(
             f"seeds: expected 1 where runs do not begin with the same trained weights and heads, or where no sentences "
             f"are held out, but found {config.seeds}. Name weights with --start and set keep_heads, or set seeds to 1."
@@ -250,9 +246,13 @@ def _earlier(found: Path, encoder_folder: Path) -> tuple[dict[str, Floats], Log]
     return tensors, [json.loads(line) for line in lines]
 
 
-def _earlier_seeds(found: Path | None) -> list[dict[str, Any]]:
-    """What an earlier run's release says of its seeds."""
-    return weights.load_release(found).manifest.get("seeds", []) if found and found.is_dir() else []
+def _of_training(job: Job, seeds: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a manifest says of the training itself; exporting anew keeps what the earlier release says."""
+    if job.weights:
+        earlier = weights.load_release(job.weights).manifest if job.weights.is_dir() else {}
+        return {key: earlier[key] for key in ("trained_in", "seeds") if key in earlier}
+    trained_in = str(compute_type(job.config.bfloat16)).removeprefix("torch.")
+    return {"trained_in": trained_in} | ({"seeds": seeds} if seeds else {})
 
 
 def _manifest(job: Job, split: Split, calibration: Calibration) -> dict[str, Any]:

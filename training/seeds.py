@@ -4,7 +4,6 @@ Runs that begin with the same trained weights end near each other, and the mean 
 well as one of them (Wortsman et al. 2022, "Model soups"). Runs with new heads end far apart and have no such mean.
 """
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -25,32 +24,31 @@ Scores = dict[str, dict[str, float]]
 
 
 def fit_seeds(
-    config: TrainingConfig,
-    new_fitter: Callable[[TrainingConfig], Fitter],
-    new_network: Callable[[TrainingConfig], Network],
-    split: Split,
+    fitter: Fitter, new_network: Callable[[TrainingConfig], Network], split: Split
 ) -> tuple[Network, Log, list[dict[str, Any]]]:
     """Fit one network, or as many as `config.seeds` says, and average those.
 
     Args:
+        fitter: With the configuration, whose `seeds` tells how many.
+        new_network: Makes a network to fit, from the configuration of its run.
         split: With development sentences, if there are several seeds.
-        new_fitter, new_network: Make what one run needs, from its configuration.
 
     Returns:
         The network: of several the mean, or the one with the best development score where the mean is behind it. Its
         log, with the seed in every line where there are several. And for each seed, and for the mean of several (its
         seed is None), the scores of every part, calibrated on development sentences; nothing for a single run.
     """
+    config = fitter.config
     if config.seeds == 1:
         network = new_network(config)
-        return network, new_fitter(config).fit(network, split.train, split.dev), []
+        return network, fitter.fit(network, split.train, split.dev), []
     log: Log = []
     scored: list[dict[str, Any]] = []
     states: list[Mapping[str, torch.Tensor]] = []
     for seed in range(config.seed, config.seed + config.seeds):
-        one = dataclasses.replace(config, seed=seed)
-        network, fitter = new_network(one), new_fitter(one)
-        log += [{"seed": seed, **line} for line in fitter.fit(network, split.train, split.dev)]
+        one = fitter.with_seed(seed)
+        network = new_network(one.config)
+        log += [{"seed": seed, **line} for line in one.fit(network, split.train, split.dev)]
         scored.append({"seed": seed, "scores": _scores(network, fitter, split)})
         states.append(network.state_dict())
     network = new_network(config)

@@ -1,6 +1,7 @@
 """The engine that users will run, made of a trained network: exported, calibrated, and held against the network.
 
-In 8 bits where that costs no axis more than half a point, else in 32: a faster wrong label is no gain.
+In 8 bits where that costs no axis more than a point, and half a point on average, else in 32: a faster wrong label is
+no gain.
 """
 
 import random
@@ -31,8 +32,9 @@ from training.torch_predictor import uncalibrated
 
 # In 32 bits the engine must repeat the torch model's probabilities this closely.
 PARITY = 1e-4
-# What 8 bits may cost on any axis, as a share: half a point of F1.
-MOST_LOST = 0.005
+# What 8 bits may cost on any axis and on average, in shares of 1. One decision about a label that 30 development
+# sentences hold moves an axis of two labels by most of a point.
+MOST_LOST, MOST_LOST_ON_AVERAGE = 0.01, 0.005
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ class Exporter:
         wanted = uncalibrated(self.network, self.tokenizer, self.codebook).outputs(self._tokens)
         if self.config.precision == INT8:
             served = self._try(INT8, wanted, release, scratch / INT8)
-            if min(served.parity["points"].values(), default=0.0) >= -MOST_LOST:
+            points = list(served.parity["points"].values()) or [0.0]
+            if min(points) >= -MOST_LOST and sum(points) / len(points) >= -MOST_LOST_ON_AVERAGE:
                 return served
         return self._try(FLOAT32, wanted, release, scratch / FLOAT32)
 

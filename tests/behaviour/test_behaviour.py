@@ -46,7 +46,7 @@ def test_there_are_enough_cases_of_every_kind():
 
 def test_renaming_actors_seldom_changes_a_label_of_the_sentence(engine):
     # Names that training never swapped in; three drawings of each text that holds a known name. The aim is 2 %: the
-    # shipped weights stand at 7.4 % (6.7 % in 32 bits), most of it relations near their threshold.
+    # shipped weights stand at 6.9 %, most of it relations near their threshold.
     generator, swapper = np.random.default_rng(11), NameSwapper(NAMES, NEW_NAMES)
     pairs = [(text, renamed(text, generator, swapper)) for text in case_texts() for _ in range(3)]
     pairs = [(before, after) for before, after in pairs if before != after]
@@ -60,4 +60,4 @@ def test_renaming_actors_seldom_changes_a_label_of_the_sentence(engine):
         for pair, before, after in zip(pairs, labels[::2], labels[1::2], strict=True)
         if before != after
     ]
-    assert len(changed) <= 0.075 * len(pairs), (len(changed), len(pairs), changed[:5])
+    assert len(changed) <= 0.07 * len(pairs), (len(changed), len(pairs), changed[:5])

@@ -117,6 +117,25 @@ def test_intervals_and_calibration_are_shown_where_the_manifest_has_them(altered
     assert "Calibration on dev: stage expected calibration error 0.031, Brier score 0.125." in text
 
 
+def test_the_spread_over_seeds_is_shown_beside_their_averaged_weights(altered):
+    def three_seeds(manifest):
+        manifest["config"]["keep_heads"] = True
+        manifest["origin"] = {
+            "start": {"name": "before", "version": "1", "encoder": "tiny", "trained_on": 7, "manifest_sha256": "0" * 64}
+        }
+        scores = dict.fromkeys(["foods", "diet", "stage", "manner", "verdict"], 0.5)
+        manifest["seeds"] = [
+            {"seed": 7, "scores": {"dev": scores}},
+            {"seed": 8, "scores": {"dev": scores | {"stage": 0.625}}},
+            {"seed": None, "scores": {"dev": scores | {"stage": 0.75}}},
+        ]
+
+    text = model_card(altered(three_seeds), {})
+    assert "in their seed alone (7, 8)" in text
+    assert "| stage | 0.500 to 0.625; 0.750 |" in text
+    assert "- Started from the weights of before 1 on tiny, trained on 7 sentences" in text
+
+
 def test_no_interval_is_spoken_of_where_there_is_none(tiny_release):
     assert "interval" not in model_card(tiny_release, {}).partition("## How good it is")[2].partition("## How sure")[0]
 

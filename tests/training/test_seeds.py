@@ -25,7 +25,7 @@ def job(tiny_gold, tiny_codebook, tiny_encoder, tiny_config, tiny_release, tmp_p
     return Job(
         name=tiny_codebook.name,
         version="0.0.2",
-        config=dataclasses.replace(tiny_config, keep_heads=True, seeds=3, epochs=2, average_last=1),
+        config=dataclasses.replace(tiny_config, keep_heads=True, seeds=3, epochs=1, average_last=0),
         codebook=tiny_codebook,
         sources=[LoadedSource(source, tiny_gold, sha256_of(TINY_GOLD))],
         out=tmp_path_factory.mktemp("further") / "release",
@@ -89,8 +89,9 @@ def test_a_run_that_keeps_the_heads_begins_where_the_weights_ended(job, tiny_rel
 
 
 def test_exported_anew_a_release_keeps_what_its_seeds_scored(manifest, job, tmp_path):
-    again = run(dataclasses.replace(job, weights=job.out, start=None, out=tmp_path / "release"), seeds=1)
+    again = run(dataclasses.replace(job, weights=job.out, start=None, out=tmp_path / "release"))
     assert again["seeds"] == manifest["seeds"]
+    assert again["trained_in"] == manifest["trained_in"] == "float32"
 
 
 def test_several_seeds_without_a_common_start_are_refused(job):
