@@ -126,8 +126,9 @@ newsframe train --teacher build/teacher --teacher-encoder all-mpnet-base-v2 --ou
 @option("--sources", type=PATH, metavar="FILE", help="A sources.yaml of your own, instead of --data.")
 @option(
     "--start", metavar="FOLDER|none",
-    help="Trained weights whose encoder the run starts from. By default, your own codebook starts from the shipped "
-    "weights, if they stand on the same base encoder, and the project's from the base encoder.",
+    help="Trained weights whose encoder the run starts from, and heads where the configuration says keep_heads. By "
+    "default, your own codebook starts from the shipped weights, if they stand on the same base encoder, and the "
+    "project's from the base encoder.",
 )  # fmt: skip
 @option("--teacher", type=PATH, metavar="FOLDER", help="Trained weights of a larger model under the same codebook.")
 @option("--teacher-encoder", type=PATH, metavar="FOLDER", help="The base encoder of the teacher.")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from model.artifact import Artifact
     from model.labeller import Labeller
     from training.config import TrainingConfig
+    from training.run import Job
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # The same examples in every run, and no deadline: the cores may be busy.
@@ -154,33 +155,39 @@ def tiny_config(tiny_encoder: Path) -> "TrainingConfig":
 
 
 @pytest.fixture(scope="session")
-def tiny_release(
+def tiny_job(
     tmp_path_factory: pytest.TempPathFactory,
     tiny_codebook: Codebook,
     tiny_gold: list[GoldSentence],
     tiny_encoder: Path,
     tiny_config: "TrainingConfig",
-) -> Path:
-    """A release trained on the tiny gold."""
+) -> "Job":
+    """The job that makes the tiny release; others are made of it by `dataclasses.replace`, with an `out` of their own."""
     from model.encoder_files import sha256_of
     from training.project import FUNCTION_WORDS, read_words
-    from training.run import Job, train
+    from training.run import Job
     from training.sources import TRAIN, LoadedSource, Source
 
     source = Source(name="kitchen notes", role=TRAIN, licence="MIT", annotators="the tests", file=str(TINY_GOLD))
-    folder = tmp_path_factory.mktemp("release")
-    job = Job(
+    return Job(
         name=tiny_codebook.name,
         version="0.0.1",
         config=tiny_config,
         codebook=tiny_codebook,
         sources=[LoadedSource(source, tiny_gold, sha256_of(TINY_GOLD))],
-        out=folder,
+        out=tmp_path_factory.mktemp("release"),
         function_words=read_words(FUNCTION_WORDS),
         encoder=tiny_encoder,
     )
-    train(job, lambda step: None)
-    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_release(tiny_job: "Job") -> Path:
+    """A release trained on the tiny gold."""
+    from training.run import train
+
+    train(tiny_job, lambda step: None)
+    return tiny_job.out
 
 
 @pytest.fixture(scope="session")

@@ -94,8 +94,9 @@ class TrainOptions:
         codebook: A user's own codebook, or None for the project's.
         data: Gold records to train on, or None for `sources` or the project's own.
         sources: A file of sources to train on; their files are relative to it.
-        start: Folder of trained weights whose encoder the run starts from, or `none`. Without it, a user's codebook
-            starts from the shipped weights, whose encoder has read news, and the project's own from the base encoder.
+        start: Folder of trained weights that the run starts from, as in `training.run.Job`, or `none`. Without it, a
+            user's codebook starts from the shipped weights, whose encoder has read news, and the project's own from
+            the base encoder.
         teacher: Folder of trained weights of a larger model under the same codebook.
         teacher_encoder: Folder of the teacher's base encoder, where it is not installed.
         weights: What an earlier run left, a release or its weights before packing: exported anew, not trained.

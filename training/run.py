@@ -54,7 +54,8 @@ class Job:
         swapper: Swaps names for the share of sentences that the configuration says, or None.
         function_words: Words that a label's evidence never rests on.
         encoder: A folder with the base encoder, where it is not installed.
-        start: Trained weights whose encoder to start from, or None to start from the base encoder.
+        start: Trained weights whose encoder, and heads where the configuration keeps them, to start from; None starts
+            from the base encoder.
         teacher: A larger model under the same codebook to learn from beside the gold, or None.
         weights: What an earlier run left, its release or its weights before packing (`float_weights_file`): packed,
             exported, calibrated and measured anew, on gold that was mended since; nothing is trained.

@@ -8,31 +8,18 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from model.encoder_files import sha256_of
 from model.errors import ConfigError
-from tests.conftest import TINY_GOLD
-from training.project import FUNCTION_WORDS, read_words
-from training.run import LOG, Job, float_weights_file, train
-from training.sources import TRAIN, LoadedSource, Source
+from training.run import LOG, float_weights_file, train
 
 PARTS = {"dev", "test"}
 
 
 @pytest.fixture(scope="module")
-def job(tiny_gold, tiny_codebook, tiny_encoder, tiny_config, tiny_release, tmp_path_factory):
+def job(tiny_job, tiny_release, tmp_path_factory):
     """A short further stage on the tiny release."""
-    source = Source(name="kitchen notes", role=TRAIN, licence="MIT", annotators="the tests", file=str(TINY_GOLD))
-    return Job(
-        name=tiny_codebook.name,
-        version="0.0.2",
-        config=dataclasses.replace(tiny_config, keep_heads=True, seeds=3, epochs=1, average_last=0),
-        codebook=tiny_codebook,
-        sources=[LoadedSource(source, tiny_gold, sha256_of(TINY_GOLD))],
-        out=tmp_path_factory.mktemp("further") / "release",
-        function_words=read_words(FUNCTION_WORDS),
-        encoder=tiny_encoder,
-        start=tiny_release,
-    )
+    config = dataclasses.replace(tiny_job.config, keep_heads=True, seeds=3, epochs=1, average_last=0)
+    out = tmp_path_factory.mktemp("further") / "release"
+    return dataclasses.replace(tiny_job, config=config, out=out, start=tiny_release)
 
 
 def run(job, **changes):

@@ -9,34 +9,22 @@ import pytest
 
 import training.served_form as served_form
 from model.artifact import build_artifact, load_artifact
-from model.encoder_files import sha256_of
 from model.engine import Engine
 from model.weights import CODES, DELTA, GRAPH, LAYOUT, MANIFEST, SCALES
-from tests.conftest import TINY_GOLD
 from training.config import FLOAT32, INT8
-from training.project import FUNCTION_WORDS, read_words
-from training.run import Job, train
-from training.sources import TRAIN, LoadedSource, Source
+from training.run import train
 
 
 @pytest.fixture(scope="module")
-def export_anew(tmp_path_factory, tiny_codebook, tiny_gold, tiny_encoder, tiny_config, tiny_release):
+def export_anew(tmp_path_factory, tiny_job, tiny_release):
     """Export the tiny release anew, in 8 bits where they cost no more than is allowed."""
 
     def export():
-        source = Source(name="kitchen notes", role=TRAIN, licence="MIT", annotators="the tests", file=str(TINY_GOLD))
-        job = Job(
-            name=tiny_codebook.name,
-            version="0.0.1",
-            config=dataclasses.replace(tiny_config, precision=INT8),
-            codebook=tiny_codebook,
-            sources=[LoadedSource(source, tiny_gold, sha256_of(TINY_GOLD))],
-            out=tmp_path_factory.mktemp("eight") / "release",
-            function_words=read_words(FUNCTION_WORDS),
-            encoder=tiny_encoder,
-            weights=tiny_release,
+        config = dataclasses.replace(tiny_job.config, precision=INT8)
+        out = tmp_path_factory.mktemp("eight") / "release"
+        return out, train(
+            dataclasses.replace(tiny_job, config=config, out=out, weights=tiny_release), lambda step: None
         )
-        return job.out, train(job, lambda step: None)
 
     return export
 
