@@ -7,6 +7,7 @@ An artifact is a folder:
     weights.bin
     tokenizer.json
     codebook.yaml
+    names.json       the names that are hidden from the network; missing where none are
 """
 
 import hashlib
@@ -28,10 +29,11 @@ from model.calibration import Calibration
 from model.codebook import Codebook, load_codebook
 from model.encoder_files import find_encoder, sha256_of
 from model.errors import ArtifactError, WeightsError
+from model.names import NameList
 from model.outputs import Floats
 from model.quantisation import input_code, quantise_weights
 
-MODEL, DATA, TOKENIZER = "model.onnx", "weights.bin", "tokenizer.json"
+MODEL, DATA, TOKENIZER, NAMES = "model.onnx", "weights.bin", "tokenizer.json", "names.json"
 FORMAT = 2
 # An artifact that stands beside the rooms wins: so a bento carries its own.
 BUNDLED = Path(__file__).resolve().parent.parent / "artifact"
@@ -45,6 +47,7 @@ class Artifact:
     manifest: Mapping[str, Any]
     codebook: Codebook
     calibration: Calibration
+    names: NameList | None = None
 
     @property
     def model_info(self) -> dict[str, Any]:
@@ -150,6 +153,9 @@ def write_artifact(release: weights.Release, encoder_folder: Path, folder: Path)
     shutil.copyfile(release.folder / weights.CODEBOOK, folder / weights.CODEBOOK)
     shutil.copyfile(encoder_folder / TOKENIZER, folder / TOKENIZER)
     files = {name: sha256_of(folder / name) for name in (MODEL, DATA, TOKENIZER, weights.CODEBOOK)}
+    if release.names:
+        (folder / NAMES).write_text(json.dumps(release.names.data, ensure_ascii=False), encoding="utf-8")
+        files[NAMES] = sha256_of(folder / NAMES)
     manifest = {
         "format": FORMAT,
         "name": release.manifest["name"],
@@ -226,4 +232,5 @@ def load_artifact(folder: Path) -> Artifact:
         if found != expected:
             shown = f"{found[:12]}…" if found else "no such file"
             raise ArtifactError(f"{path}: expected sha256 {expected[:12]}…, but found {shown}. {remedy}.")
-    return Artifact(folder, manifest, load_codebook(folder / weights.CODEBOOK), calibration)
+    names = NameList(folder / NAMES) if NAMES in files else None
+    return Artifact(folder, manifest, load_codebook(folder / weights.CODEBOOK), calibration, names)

@@ -1,5 +1,6 @@
 """Calibration: scores that are probabilities, thresholds that decide, and a rule for "not sure"."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from model.outputs import Floats
 
 Numbers = NDArray[np.float64]
+AS_THE_WORD = (1.0, 0.0)  # slope and offset of a mention that is as certain as its least certain word
 
 
 @dataclass(frozen=True)
@@ -20,11 +22,13 @@ class Calibration:
         temperatures: For each axis, what its logits are divided by. Above 1 softens confidence.
         thresholds: For each label of a sentence axis, the probability from which it holds.
         abstain_below: For each axis, the probability under which its least certain decision counts as "not sure".
+        mention_line: Slope and offset that make, of the logit of a mention's least certain word, that of the mention.
     """
 
     temperatures: Mapping[str, float] = field(default_factory=dict)
     thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     abstain_below: Mapping[str, float] = field(default_factory=dict)
+    mention_line: tuple[float, float] = AS_THE_WORD
 
     def temperature(self, axis: str) -> float:
         """Temperature of an axis, 1 where none was fitted."""
@@ -33,6 +37,13 @@ class Calibration:
     def threshold(self, axis: str, label: str) -> float:
         """Threshold of a label, 0.5 where none was fitted."""
         return self.thresholds.get(axis, {}).get(label, 0.5)
+
+    def mention_probability(self, word: float) -> float:
+        """Probability that a mention is right, span and label, given that of its least certain word."""
+        if self.mention_line == AS_THE_WORD:
+            return word
+        slope, offset = self.mention_line
+        return 1.0 / (1.0 + math.exp(-(slope * logit(word) + offset)))
 
     def abstains(self, axis: str, confidence: float) -> bool:
         """Tell whether an axis whose least certain decision has this probability is "not sure"."""
@@ -44,12 +55,20 @@ class Calibration:
             "temperatures": dict(self.temperatures),
             "thresholds": {axis: dict(labels) for axis, labels in self.thresholds.items()},
             "abstain_below": dict(self.abstain_below),
+            "mention_line": list(self.mention_line),
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Calibration":
         """Read what `to_dict` wrote."""
-        return cls(data["temperatures"], data["thresholds"], data["abstain_below"])
+        slope, offset = data.get("mention_line", AS_THE_WORD)
+        return cls(data["temperatures"], data["thresholds"], data["abstain_below"], (slope, offset))
+
+
+def logit(probability: float) -> float:
+    """Inverse of the logistic function; what is all but certain is cut off at one in a million."""
+    bounded = min(max(probability, 1e-6), 1.0 - 1e-6)
+    return math.log(bounded / (1.0 - bounded))
 
 
 def sigmoid(logits: Floats) -> Numbers:

@@ -143,7 +143,7 @@ class Decoder:
                     Span(words.starts[place.start + first], words.ends[place.start + last - 1]),
                     names[label],
                     # The least certain word of a mention decides how certain the mention is.
-                    min(certain[first:last]),
+                    self.calibration.mention_probability(min(certain[first:last])),
                 )
                 for first, last, label in mention_words(tags[place])
             ]

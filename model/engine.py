@@ -48,7 +48,7 @@ class Engine(Predictor):
             cached: Sentences whose predictions are kept; 0 keeps none.
         """
         super().__init__(
-            SentenceTokenizer(artifact.folder / TOKENIZER, artifact.manifest["max_tokens"]),
+            SentenceTokenizer(artifact.folder / TOKENIZER, artifact.manifest["max_tokens"], artifact.names),
             Decoder(artifact.codebook, artifact.calibration),
         )
         self.artifact = artifact

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from model.decoding import Tokens
+from model.names import Hidden, NameList
 from model.spans import Span
 
 MAX_TOKENS = 256  # special tokens included: what all-MiniLM-L6-v2 was trained for
@@ -35,7 +36,13 @@ def pad(ids: Sequence[Sequence[int]], multiple: int = 1) -> tuple[NDArray[np.int
 class SentenceTokenizer:
     """Wraps a `tokenizer.json`; padding is left to the caller, truncation is counted."""
 
-    def __init__(self, file: Path, max_tokens: int = MAX_TOKENS) -> None:
+    def __init__(self, file: Path, max_tokens: int = MAX_TOKENS, names: NameList | None = None) -> None:
+        """Load a tokenizer.
+
+        Args:
+            names: Names to hide; the spans of the tokens lie in the text as it was given all the same.
+        """
+        self.names = names
         self._tokenizer = Tokenizer.from_file(str(file))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_tokens)
@@ -48,14 +55,15 @@ class SentenceTokenizer:
 
     def __call__(self, texts: Sequence[str]) -> list[Tokens]:
         """Tokenise sentences; those longer than `max_tokens` lose their end."""
+        hidden = [self.names.hide(text) if self.names else Hidden(text, ()) for text in texts]
         return [
             Tokens(
                 ids=encoding.ids,
-                spans=[Span(*offsets) for offsets in encoding.offsets],
+                spans=seen.originals([Span(*offsets) for offsets in encoding.offsets]),
                 words=encoding.word_ids,
                 total=_words_tokens(encoding) + sum(_words_tokens(part) for part in encoding.overflowing),
             )
-            for encoding in self._tokenizer.encode_batch(list(texts))
+            for seen, encoding in zip(hidden, self._tokenizer.encode_batch([h.text for h in hidden]), strict=True)
         ]
 
 

@@ -8,6 +8,7 @@ A release is a folder:
     layout.json         what of which weight goes where in the artifact's weights file
     activations.safetensors  how the inputs of 8-bit layers become codes; empty where all is in 32 bits
     codebook.yaml       the codebook it was trained on
+    names.yaml          the names that are hidden from the network; missing where none are
 
 Packing: a matrix's change is cut into groups along its rows; each group has one scale and a code of `bits` bits a
 value, `value = (code - (2**bits - 1) / 2) * scale`. At one bit this is BitDelta (Liu et al. 2024).
@@ -28,15 +29,17 @@ from model.calibration import Calibration
 from model.codebook import Codebook, load_codebook
 from model.encoder_files import EncoderSpec, sha256_of
 from model.errors import WeightsError
+from model.names import NameList
 from model.outputs import Floats
 
-MANIFEST, DELTA, GRAPH, LAYOUT, ACTIVATIONS, CODEBOOK = (
+MANIFEST, DELTA, GRAPH, LAYOUT, ACTIVATIONS, CODEBOOK, NAMES = (
     "manifest.json",
     "delta.safetensors",
     "graph.onnx",
     "layout.json",
     "activations.safetensors",
     "codebook.yaml",
+    "names.yaml",
 )
 FORMAT = 2
 # Forms of a tensor in the weights file, as the layout names them: of a parameter itself; of a parameter in 8 bits
@@ -55,11 +58,12 @@ _SCALE_SHARES = np.linspace(0.5, 1.0, 11, dtype=np.float32)
 
 @dataclass(frozen=True)
 class Release:
-    """A checked release of trained weights."""
+    """A checked release of trained weights; `names` are hidden from the network."""
 
     folder: Path
     manifest: Mapping[str, Any]
     codebook: Codebook
+    names: NameList | None = None
 
     @property
     def encoder(self) -> EncoderSpec:
@@ -106,7 +110,8 @@ def load_release(folder: Path) -> Release:
         if found != expected:
             shown = f"{found[:12]}…" if found else "no such file"
             raise WeightsError(f"{file}: expected sha256 {expected[:12]}…, but found {shown}. {remedy}.")
-    return Release(folder, manifest, load_codebook(folder / CODEBOOK))
+    names = NameList(folder / NAMES) if NAMES in manifest["files"] else None
+    return Release(folder, manifest, load_codebook(folder / CODEBOOK), names)
 
 
 def unpack_weights(release: Release, encoder_folder: Path) -> dict[str, Floats]:

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 
-from model.calibration import Calibration, sigmoid, softmax
+from model.calibration import AS_THE_WORD, Calibration, logit, sigmoid, softmax
 from model.codebook import Codebook
-from model.decoding import Tokens
+from model.decoding import Decoder, Tokens
 from model.outputs import Floats, SentenceOutputs
 from model.records import GoldSentence
 from model.spans import covered_tokens
@@ -16,6 +16,9 @@ from model.tags import encode_tags
 
 # Thresholds stay near one half: development data is small, and a far one would be luck.
 _THRESHOLDS = np.round(np.arange(0.30, 0.701, 0.02), 2)
+
+
+_Row = tuple[GoldSentence, Tokens, SentenceOutputs]
 
 
 class EmptyCalibrationSet(ValueError):
@@ -41,6 +44,7 @@ def fit_calibration(
     rows = list(zip(gold, tokens, outputs, strict=True))
     temperatures: dict[str, float] = {}
     thresholds: dict[str, Mapping[str, float]] = {}
+    mention_line = AS_THE_WORD
     if axis := codebook.mention_axis:
         logits, wanted = [], []
         for sentence, tok, out in rows:
@@ -52,6 +56,7 @@ def fit_calibration(
                 wanted.append(np.array([tags[n] for n in kept]))
         if logits:
             temperatures[axis.name] = fit_temperature(np.concatenate(logits), np.concatenate(wanted))
+            mention_line = _fit_mentions(rows, Decoder(codebook, Calibration(temperatures)))
     if axis := codebook.target_axis:
         logits, wanted = [], []
         for sentence, tok, out in rows:
@@ -76,7 +81,47 @@ def fit_calibration(
         thresholds[axis.name] = {
             label: fit_threshold(probabilities[:, n], truth[:, n]) for n, label in enumerate(axis.label_names)
         }
-    return Calibration(temperatures, thresholds, {axis.name: abstain_below for axis in codebook.axes})
+    return Calibration(temperatures, thresholds, {axis.name: abstain_below for axis in codebook.axes}, mention_line)
+
+
+def _fit_mentions(rows: Sequence[_Row], decoder: Decoder) -> tuple[float, float]:
+    """The line from a mention's least certain word to the mention."""
+    annotated = [row for row in rows if row[0].mentions is not None]
+    tokens, outputs = [row[1] for row in annotated], [row[2] for row in annotated]
+    found: list[tuple[float, bool]] = []
+    predictions = decoder.decode_batch(outputs, tokens, [()] * len(annotated))
+    for (sentence, *_), prediction in zip(annotated, predictions, strict=True):
+        wanted = {(mention.span, mention.label) for mention in sentence.mentions or ()}
+        found += [(mention.score, (mention.span, mention.label) in wanted) for mention in prediction.mentions]
+    return fit_line([score for score, _ in found], [right for _, right in found])
+
+
+def fit_line(probabilities: Sequence[float], right: Sequence[bool]) -> tuple[float, float]:
+    """Find the line on logits that makes probabilities of them that hold.
+
+    Args:
+        probabilities: Of each decision.
+        right: Whether it was.
+
+    Returns:
+        Slope and offset; those that change nothing where decisions are all right, all wrong, or none, or where the
+        more probable ones are not more often right.
+
+    Source: Platt 1999, "Probabilistic Outputs for Support Vector Machines", with its targets, which keep few decisions
+    from making the line endlessly sure.
+    """
+    positives, negatives = sum(right), len(right) - sum(right)
+    if not positives or not negatives:
+        return AS_THE_WORD
+    logits = np.array([logit(p) for p in probabilities])
+    targets = np.where(right, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+
+    def loss(line: NDArray[np.float64]) -> float:
+        scaled = line[0] * logits + line[1]
+        return float((np.logaddexp(0.0, scaled) - targets * scaled).mean())
+
+    slope, offset = minimize(loss, AS_THE_WORD, method="Nelder-Mead").x
+    return (round(float(slope), 4), round(float(offset), 4)) if slope > 0 else AS_THE_WORD
 
 
 def fit_temperature(logits: Floats, gold: NDArray[np.intp]) -> float:

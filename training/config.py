@@ -36,7 +36,7 @@ class TrainingConfig:
         teacher_weight: Of the losses against a teacher's probabilities, where there is a teacher.
         positive_weight_power: Rare labels weigh (negatives / positives) ** power.
         targets_per_epoch: Sentences drawn each epoch from the corpora annotated for targets alone.
-        swap_names: Share of sentences whose names are swapped for others in each epoch.
+        swap_names: Share of sentences whose listed people and groups get names that are not listed, in each epoch.
         average_last: Last epochs whose weights are averaged, and kept if dev is no worse for it; 0 turns it off.
         warm_up_steps: Steps of contrastive warm-up of the encoder before the heads are trained; 0 turns it off.
         warm_up_rate: Learning rate of the warm-up, at its peak.

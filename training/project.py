@@ -13,6 +13,7 @@ from model import weights
 from model.codebook import Codebook, load_codebook
 from model.encoder_files import sha256_of
 from model.errors import ConfigError
+from model.names import NameList
 from model.predictions import Prediction
 from model.records import GoldSentence, Sentence
 from training.baselines import KeywordBaseline, MajorityBaseline
@@ -22,7 +23,8 @@ from training.sources import TRAIN, LoadedSource, Source, load_source, load_sour
 from training.splits import Split, split_sources
 
 ROOT = Path(__file__).resolve().parent.parent
-CODEBOOK, SOURCES, NAMES = ROOT / "data/codebook.yaml", ROOT / "data/sources.yaml", ROOT / "data/names.yaml"
+CODEBOOK, SOURCES = ROOT / "data/codebook.yaml", ROOT / "data/sources.yaml"
+NAMES, UNLISTED_NAMES = ROOT / "data/names.yaml", ROOT / "data/unlisted_names.yaml"
 FUNCTION_WORDS = ROOT / "data/function_words.txt"
 KEYWORDS, CONFIG = ROOT / "data/keywords.yaml", ROOT / "training/config.toml"
 FEW = ROOT / "training/few.toml"
@@ -128,6 +130,7 @@ def train_from_command_line(options: TrainOptions) -> dict[str, Any]:
     config = load_run_config(config_file, dict(_override(text) for text in options.overrides))
     start = _start(options, config)
     words = read_words(FUNCTION_WORDS)
+    names = None if options.codebook else NameList(NAMES)  # a user's own labels may hang on who is named
     job = Job(
         name=codebook.name,
         version=_version(),
@@ -135,9 +138,9 @@ def train_from_command_line(options: TrainOptions) -> dict[str, Any]:
         codebook=codebook,
         sources=sources,
         out=options.out,
-        # The project's names say nothing of a user's own codebook.
-        swapper=None if options.codebook else NameSwapper(NAMES),
         function_words=words,
+        swapper=NameSwapper(names, NameList(UNLISTED_NAMES)) if names else None,
+        names=names,
         encoder=options.encoder,
         start=start,
         teacher=load_teacher(options.teacher, options.teacher_encoder, codebook, words) if options.teacher else None,

@@ -19,6 +19,7 @@ from model.codebook import Codebook
 from model.decoding import Decoder
 from model.encoder_files import WEIGHTS_FILE, find_encoder, sha256_of
 from model.errors import ConfigError
+from model.names import NameList
 from model.network import Network, load_network
 from model.outputs import Floats
 from model.predictor import Predictor
@@ -53,6 +54,7 @@ class Job:
         sources: Loaded sources; those without sentences are named in the manifest as missing.
         swapper: Swaps names for the share of sentences that the configuration says, or None.
         function_words: Words that a label's evidence never rests on.
+        names: Names to hide from the network, or None.
         encoder: A folder with the base encoder, where it is not installed.
         start: Trained weights whose encoder, and heads where the configuration keeps them, to start from; None starts
             from the base encoder.
@@ -71,6 +73,7 @@ class Job:
     out: Path
     swapper: NameSwapper | None = None
     function_words: Sequence[str] = ()
+    names: NameList | None = None
     encoder: Path | None = None
     start: Path | None = None
     teacher: Predictor | None = None
@@ -93,7 +96,7 @@ def train(job: Job, report: Callable[[Step], None]) -> dict[str, Any]:
     config, codebook = job.config, job.codebook
     split = _split(job)
     encoder_folder = find_encoder(config.encoder, job.encoder)
-    tokenizer = SentenceTokenizer(encoder_folder / "tokenizer.json", config.max_tokens)
+    tokenizer = SentenceTokenizer(encoder_folder / "tokenizer.json", config.max_tokens, job.names)
     start = _start(job, split)
 
     fitter = Fitter(config, codebook, tokenizer, job.swapper, report, job.teacher)
@@ -147,6 +150,8 @@ def _release(
     # From here on the model is the one that users get: the packed one.
     load_weights(network, weights.join(base, packed, config.bits))
     (job.out / weights.CODEBOOK).write_text(codebook.source, encoding="utf-8")
+    if job.names:
+        (job.out / weights.NAMES).write_text(job.names.source, encoding="utf-8")
     (job.out / LOG).write_text("".join(json.dumps(line) + "\n" for line in log), encoding="utf-8")
     served = Exporter(
         config,
@@ -258,7 +263,9 @@ def _of_training(job: Job, seeds: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _manifest(job: Job, split: Split, calibration: Calibration) -> dict[str, Any]:
     spec = job.config.encoder
-    files = (weights.DELTA, weights.GRAPH, weights.LAYOUT, weights.ACTIVATIONS, weights.CODEBOOK, LOG)
+    files = [weights.DELTA, weights.GRAPH, weights.LAYOUT, weights.ACTIVATIONS, weights.CODEBOOK, LOG]
+    if job.names:
+        files.append(weights.NAMES)
     origin = dict(job.origin or {})
     held_back = sorted(
         {item.source.name for item in job.sources if item.source.benchmark and item.gold}.union(

@@ -114,7 +114,8 @@ class Exporter:
             "config": self.config.to_dict(),
             "calibration": Calibration().to_dict(),
         }
-        write_artifact(weights.Release(release, manifest, self.codebook), self.encoder_folder, scratch)
+        parts = weights.Release(release, manifest, self.codebook, self.tokenizer.names)
+        write_artifact(parts, self.encoder_folder, scratch)
         engine = Engine(load_artifact(scratch), self.config.threads, cached=0)
         found = engine.outputs(self._tokens)
         engine.decoder = self._calibrated(found)

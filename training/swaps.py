@@ -1,59 +1,40 @@
-"""Swap names in training sentences, so that labels do not hang on who is named. Never used in evaluation."""
+"""Swap names in training sentences for others, so that labels do not hang on who is named. Never in evaluation."""
 
 import dataclasses
-import re
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
-import yaml
 
+from model.names import ADJECTIVE, NATIONALS, NameList, Row
 from model.records import GoldSentence, LabelledSpan
 from model.spans import Span
 
 
 class NameSwapper:
-    """Exchanges countries, people and groups of a sentence for others, the same way throughout the sentence."""
+    """Exchanges the listed names of a sentence for others of their kind, the same way throughout the sentence."""
 
-    def __init__(self, path: Path, others: Path | None = None) -> None:
-        """Read data/names.yaml: sets of rows, whose forms are exchanged together, and phrases to keep.
-
-        Args:
-            others: Rows for the same sets to take new names from, instead of those of `path`.
-        """
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        self.keep = [str(phrase) for phrase in data.pop("keep")]
-        self.sets: list[list[list[str]]] = list(data.values())
-        given = yaml.safe_load(others.read_text(encoding="utf-8")) if others else data
-        self.others: list[list[list[str]]] = [given[name] for name in data]
-        # Each form's set, row and place in the row.
-        self.places = {
-            form: (s, r, f)
-            for s, rows in enumerate(self.sets)
-            for r, row in enumerate(rows)
-            for f, form in enumerate(row)
-        }
-        forms = sorted([*self.keep, *self.places], key=len, reverse=True)
-        self._pattern = re.compile(r"(?<![\w-])(?:" + "|".join(map(re.escape, forms)) + r")(?!\w)")
+    def __init__(self, names: NameList, others: NameList) -> None:
+        """Take the names of one list out, and those of another in; kinds that the other lacks stay."""
+        self._names = names
+        self._others = others
 
     def __call__(self, sentence: GoldSentence, generator: np.random.Generator) -> GoldSentence:
         """Return the sentence with other names; its spans follow."""
-        chosen: dict[tuple[int, int], int] = {}
+        chosen: dict[tuple[str, int], int] = {}
         pieces: list[str] = []
         changes: list[tuple[int, int, int]] = []  # (start, end, new length) in the old text
         at = 0
-        for found in self._pattern.finditer(sentence.text):
-            place = self.places.get(found.group())
-            if place is None:
-                continue
-            s, r, f = place
-            if (s, r) not in chosen:
-                taken = {row for (other, _), row in chosen.items() if other == s}
-                free = [n for n in range(len(self.others[s])) if n not in taken]
-                chosen[s, r] = int(generator.choice(free))
-            new = self.others[s][chosen[s, r]][f]
-            pieces += [sentence.text[at : found.start()], new]
-            changes.append((found.start(), found.end(), len(new)))
-            at = found.end()
+        for span, kind, row, form in self._names.find(sentence.text):
+            if (kind, row) not in chosen:
+                taken = {other for (known, _), other in chosen.items() if known == kind}
+                fitting = [n for n in self._fitting(kind, row) if n not in taken]
+                if not fitting:
+                    continue
+                chosen[kind, row] = int(generator.choice(fitting))
+            new = _spelling(self._others.rows[kind][chosen[kind, row]], form, span.of(sentence.text))
+            pieces += [sentence.text[at : span.start], new]
+            changes.append((*span, len(new)))
+            at = span.end
         text = "".join([*pieces, sentence.text[at:]])
 
         def moved(spans: tuple[LabelledSpan, ...] | None) -> tuple[LabelledSpan, ...] | None:
@@ -64,6 +45,19 @@ class NameSwapper:
         return dataclasses.replace(
             sentence, text=text, mentions=moved(sentence.mentions), targets=moved(sentence.targets)
         )
+
+    def _fitting(self, kind: str, row: int) -> list[int]:
+        """Rows of the other list that have every form of a row; nationals are made of the adjective."""
+        forms = {ADJECTIVE if form == NATIONALS else form for form in self._names.rows[kind][row]}
+        return [n for n, other in enumerate(self._others.rows[kind]) if forms <= set(other)]
+
+
+def _spelling(row: Row, form: str, old: str) -> str:
+    """The spelling of a row that takes the place of an old one: a full name for a full name, else the shortest."""
+    if form == NATIONALS and form not in row:
+        return f"{row[ADJECTIVE][0]}s"
+    spellings: Sequence[str] = row[form]
+    return spellings[0] if " " in old else min(spellings, key=len)
 
 
 def _moved(span: Span, changes: list[tuple[int, int, int]]) -> Span:

@@ -14,7 +14,6 @@ from model.spans import Span
 from training.swaps import NameSwapper
 
 CASES = Path(__file__).parent / "cases.yaml"
-NAMES = Path(__file__).parents[2] / "data/names.yaml"
 NEW_NAMES = Path(__file__).parent / "renames.yaml"
 
 

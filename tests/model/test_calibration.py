@@ -12,6 +12,7 @@ CALIBRATION = Calibration(
     temperatures={"stage": 2.0},
     thresholds={"stage": {"start": 0.3}},
     abstain_below={"stage": 0.6},
+    mention_line=(1.25, -0.5),
 )
 LOGITS = np.random.default_rng(0).normal(0, 20, (50, 7)).astype(np.float32)
 
@@ -55,6 +56,18 @@ def test_what_was_not_fitted_has_plain_defaults() -> None:
 def test_what_was_fitted_is_given() -> None:
     assert CALIBRATION.temperature("stage") == 2.0
     assert CALIBRATION.threshold("stage", "start") == 0.3
+
+
+@pytest.mark.parametrize("word", [0.0, 0.25, 0.5, 0.99, 1.0])
+def test_a_mention_is_as_certain_as_its_line_says(word: float) -> None:
+    assert Calibration().mention_probability(word) == word
+    expected = special.expit(1.25 * special.logit(min(max(word, 1e-6), 1 - 1e-6)) - 0.5)
+    assert CALIBRATION.mention_probability(word) == pytest.approx(expected)
+
+
+def test_a_calibration_without_a_line_takes_the_word_for_the_mention() -> None:
+    older = {key: value for key, value in CALIBRATION.to_dict().items() if key != "mention_line"}
+    assert Calibration.from_dict(older).mention_probability(0.7) == 0.7
 
 
 def test_an_axis_is_not_sure_only_below_its_limit() -> None:

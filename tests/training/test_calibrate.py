@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from model.calibration import sigmoid, softmax
+from model.calibration import AS_THE_WORD, Calibration, sigmoid, softmax
 from model.decoding import Tokens
 from model.outputs import SentenceOutputs
 from model.records import GoldSentence, LabelledSpan
 from model.spans import Span
-from training.calibrate import EmptyCalibrationSet, fit_calibration, fit_temperature, fit_threshold
+from training.calibrate import EmptyCalibrationSet, fit_calibration, fit_line, fit_temperature, fit_threshold
 
 
 def simulated(temperature: float, labels: int, items: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
@@ -41,6 +41,32 @@ def test_without_items_there_is_no_temperature():
         EmptyCalibrationSet, match="^expected at least one item to fit a temperature on, but found none$"
     ):
         fit_temperature(np.zeros((0, 3), dtype=np.float32), np.zeros(0, dtype=np.intp))
+
+
+@pytest.mark.parametrize(("slope", "offset"), [(1.0, 0.0), (0.5, -1.0), (2.0, 0.7)])
+def test_a_line_is_recovered_from_simulated_decisions(slope, offset):
+    generator = np.random.default_rng(5)
+    logits = generator.normal(1.0, 1.5, 40_000).astype(np.float32)
+    right = generator.random(40_000) < sigmoid(np.float32(slope) * logits + np.float32(offset))
+    probabilities = sigmoid(logits).tolist()
+    line = fit_line(probabilities, right.tolist())
+    assert line == pytest.approx((slope, offset), abs=0.06)
+    scaled = Calibration(mention_line=line)
+    said = np.mean([scaled.mention_probability(p) for p in probabilities])
+    assert said == pytest.approx(right.mean(), abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "right"),
+    [([], []), ([0.9, 0.8], [True, True]), ([0.9, 0.8], [False, False]), ([0.9, 0.1], [False, True])],
+)
+def test_decisions_that_show_no_line_change_nothing(probabilities, right):
+    assert fit_line(probabilities, right) == AS_THE_WORD
+
+
+def test_few_decisions_do_not_make_a_line_endlessly_sure():
+    scaled = Calibration(mention_line=fit_line([0.9, 0.6, 0.3], [True, True, False]))
+    assert 0.6 < scaled.mention_probability(0.9) < 0.9
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,9 @@ from model.decoding import Decoder
 from model.encoder_files import sha256_of
 from model.engine import Engine
 from model.errors import ConfigError
+from model.names import NameList
 from model.network import load_network
+from model.records import Sentence
 from model.tokenization import SentenceTokenizer
 from model.weights import CODEBOOK, DELTA, GRAPH, LAYOUT, load_release, unpack_weights
 from serving.cli import main
@@ -31,6 +34,7 @@ from training.run import LOG, Job, float_weights_file, train
 from training.sources import TRAIN, LoadedSource, Source
 from training.splits import split_sources
 from training.torch_predictor import TorchPredictor
+from training.trained import load_predictor
 
 # Eight sentences that hold every label of the tiny codebook.
 EIGHT = ("n1", "n2", "n3", "n4", "n5", "n6", "n9", "n12")
@@ -333,3 +337,30 @@ def test_the_command_refuses_what_it_cannot_train_on(monkeypatch, arguments, cod
     result = CliRunner().invoke(main, ["train", *arguments])
     assert (result.exit_code, result.stdout) == (code, "")
     assert result.stderr.strip().endswith(message)
+
+
+@pytest.fixture(scope="module")
+def nameless(tiny_job, tmp_path_factory) -> Path:
+    """A release whose network cannot tell lamb from kale."""
+    folder = tmp_path_factory.mktemp("nameless")
+    (folder / "names.yaml").write_text("stand_ins: {groups: [beef]}\ngroups: [lamb, [kale, curly kale]]\n")
+    job = dataclasses.replace(tiny_job, out=folder / "release", names=NameList(folder / "names.yaml"))
+    train(job, lambda step: None)
+    return job.out
+
+
+def test_hidden_names_travel_with_the_weights_into_torch_and_into_the_engine(nameless, tiny_encoder):
+    assert load_release(nameless).names.rows["groups"][1] == {"name": ["kale", "curly kale"]}
+    artifact = load_artifact(build_artifact(nameless, tiny_encoder))
+    for predictor in (load_predictor(nameless, tiny_encoder), Engine(artifact)):
+        texts = ["First sear the lamb hard.", "First sear the curly kale hard."]
+        first, second = predictor([Sentence(str(n), text) for n, text in enumerate(texts)])
+        assert first.scores == second.scores
+        assert [m.label for m in first.mentions] == [m.label for m in second.mentions]
+        for prediction, text, name in ((first, texts[0], "lamb"), (second, texts[1], "curly kale")):
+            assert all(m.span.of(text) == name for m in prediction.mentions if m.span.of(text) in name)
+
+
+def test_a_release_without_names_hides_none(tiny_release, tiny_artifact):
+    assert load_release(tiny_release).names is None
+    assert tiny_artifact.names is None

@@ -1,23 +1,22 @@
 """Swapped names: other actors, the same annotation."""
 
-import re
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.codebook import load_codebook
+from model.names import COUNTRIES, NAME, PEOPLE, FoundName, NameList
 from model.records import GoldSentence, LabelledSpan
 from model.spans import Span
-from training.project import CODEBOOK, NAMES, ROOT
+from training.project import CODEBOOK, NAMES, ROOT, UNLISTED_NAMES
 from training.sources import load_source, load_sources
 from training.swaps import NameSwapper
 
-SWAPPER = NameSwapper(NAMES)
+LISTED, UNLISTED = NameList(NAMES), NameList(UNLISTED_NAMES)
+SWAPPER = NameSwapper(LISTED, LISTED)  # as tests rename; training takes names that are not listed
 [AUTHORED] = [s for s in load_sources(ROOT / "data/sources.yaml") if s.name == "authored"]
 SENTENCES = load_source(AUTHORED, ROOT, None, load_codebook(CODEBOOK)).gold
-FORMS = dict(SWAPPER.places.items())
 
 
 def swapped(text: str, *phrases: str, seed: int = 0, swapper: NameSwapper = SWAPPER) -> GoldSentence:
@@ -29,10 +28,8 @@ def words(sentence: GoldSentence) -> list[str]:
     return [mention.span.of(sentence.text) for mention in sentence.mentions]
 
 
-def names_in(text: str) -> list[str]:
-    """The names that a text holds, longest first as the swapper reads them."""
-    forms = sorted([*FORMS, *SWAPPER.keep], key=len, reverse=True)
-    return re.findall(r"(?<![\w-])(?:" + "|".join(map(re.escape, forms)) + r")(?!\w)", text)
+def names_in(text: str) -> list[FoundName]:
+    return list(LISTED.find(text))
 
 
 @pytest.fixture
@@ -40,37 +37,41 @@ def villages(tmp_path) -> NameSwapper:
     """Two villages and two people, so that every swap is known but for its direction."""
     path = tmp_path / "names.yaml"
     path.write_text(
-        "villages:\n  - [Ull, Ullish]\n  - [Great Odd, Oddish]\npeople:\n  - [Ann Ull, Ull-Ann]\n  - [Bo]\nkeep: [Ull Bank]\n"
+        "countries:\n  - {name: Ull, adjective: Ullish}\n  - {name: Great Odd, adjective: Oddish}\n"
+        "people:\n  - [Ann Ull, Ull-Ann]\n  - [Bo]\nkeep: [Ull Bank]\n"
     )
-    return NameSwapper(path)
+    return NameSwapper(NameList(path), NameList(path))
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_spans_follow_the_names_that_change_length(seed):
     text = "Turkish officials met Bashar al-Assad in Damascus, and Ankara denied it."
     sentence = swapped(text, "Turkish officials", "Bashar al-Assad", "Ankara", seed=seed)
+    assert [found.form for found in names_in(sentence.text)] == [found.form for found in names_in(text)]
     country, person, capital = words(sentence)
     assert country.endswith(" officials")
-    assert person in FORMS
-    assert capital in FORMS
+    assert [found.kind for name in (person, capital) for found in names_in(name)] == [PEOPLE, COUNTRIES]
     assert [t.span for t in sentence.targets] == [m.span for m in sentence.mentions]
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_the_same_name_is_swapped_the_same_way_throughout(seed):
     text = "Assad spoke. Syria and Syrian troops back Bashar al-Assad; Damascus stands by Assad."
-    found = [FORMS[name] for name in names_in(swapped(text, seed=seed).text)]
-    people = {row for kind, row, _ in found if kind == FORMS["Assad"][0]}
-    countries = {row for kind, row, _ in found if kind == FORMS["Syria"][0]}
-    assert (len(people), len(countries)) == (1, 1)
-    # Each form stays what it was: surname, full name; country, adjective, capital.
-    assert [form for _, _, form in found] == [FORMS[name][2] for name in names_in(text)]
+    found = names_in(swapped(text, seed=seed).text)
+    assert len({(name.kind, name.row) for name in found}) == 2
+    # Each form stays what it was: country, adjective, capital; surname, full name.
+    assert [(name.kind, name.form) for name in found] == [(name.kind, name.form) for name in names_in(text)]
+    assert [" " in name.span.of(swapped(text, seed=seed).text) for name in found if name.kind == PEOPLE] == [
+        False,
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_two_actors_never_become_one(seed):
     text = "Russia, Turkey, Syria and Iran met."
-    assert len(set(names_in(swapped(text, seed=seed).text))) == 4
+    assert len({found.row for found in names_in(swapped(text, seed=seed).text)}) == 4
 
 
 def test_the_same_seed_gives_the_same_swap():
@@ -79,15 +80,23 @@ def test_the_same_seed_gives_the_same_swap():
     assert len({swapped(text, seed=seed).text for seed in range(10)}) > 5
 
 
-@pytest.mark.parametrize("phrase", SWAPPER.keep)
+@pytest.mark.parametrize("phrase", ["Syrian Democratic Forces", "Washington Post", "South China Sea"])
 def test_kept_phrases_stay(phrase):
     text = f"In Syria the {phrase} waits."
     for seed in range(6):
         assert f"the {phrase} waits." in swapped(text, seed=seed).text
 
 
+def test_training_swaps_for_names_that_are_not_listed():
+    swapper = NameSwapper(LISTED, UNLISTED)
+    for seed in range(6):
+        text = swapped("Hezbollah and Vladimir Putin in Syria.", seed=seed, swapper=swapper).text
+        assert text.endswith(" in Syria.")
+        assert [found.kind for found in names_in(text)] == [COUNTRIES]
+
+
 def test_a_name_inside_a_longer_word_stays():
-    for text in ("Malians and Chadwick", "pre-Syria", "Perusal"):
+    for text in ("Chadwick", "Syriac", "Perusal"):
         assert swapped(text).text == text
 
 
@@ -116,7 +125,7 @@ def first_letter(phrase: str) -> str:
 
 
 # Names that are written with a small first letter may stand in for others ("al-Shabaab" for "Hamas").
-SMALL = tuple(form for form in FORMS if form[0].islower())
+SMALL = tuple(name for kind in LISTED.rows.values() for row in kind for name in row.get(NAME, ()) if name[0].islower())
 
 
 @settings(max_examples=200, deadline=None)
