@@ -153,8 +153,8 @@ def write_artifact(release: weights.Release, encoder_folder: Path, folder: Path)
     shutil.copyfile(release.folder / weights.CODEBOOK, folder / weights.CODEBOOK)
     shutil.copyfile(encoder_folder / TOKENIZER, folder / TOKENIZER)
     files = {name: sha256_of(folder / name) for name in (MODEL, DATA, TOKENIZER, weights.CODEBOOK)}
-    if release.names:
-        (folder / NAMES).write_text(json.dumps(release.names.data, ensure_ascii=False), encoding="utf-8")
+    if names := release.load_names():
+        (folder / NAMES).write_text(json.dumps(names.data, ensure_ascii=False), encoding="utf-8")
         files[NAMES] = sha256_of(folder / NAMES)
     manifest = {
         "format": FORMAT,

@@ -177,7 +177,7 @@ def _by_first_word(known: Mapping[str, _Named | None]) -> dict[str, list[tuple[s
     capitals = {
         spelling.upper(): named
         for spelling, named in known.items()
-        if named and len(spelling) >= _SHORTEST_IN_CAPITALS and spelling.upper() not in known
+        if len(spelling) >= _SHORTEST_IN_CAPITALS and spelling.upper() not in known
     }
     found: dict[str, list[tuple[str, _Named | None]]] = {}
     for spelling, named in [*known.items(), *capitals.items()]:

@@ -58,12 +58,11 @@ _SCALE_SHARES = np.linspace(0.5, 1.0, 11, dtype=np.float32)
 
 @dataclass(frozen=True)
 class Release:
-    """A checked release of trained weights; `names` are hidden from the network."""
+    """A checked release of trained weights."""
 
     folder: Path
     manifest: Mapping[str, Any]
     codebook: Codebook
-    names: NameList | None = None
 
     @property
     def encoder(self) -> EncoderSpec:
@@ -75,6 +74,10 @@ class Release:
     def calibration(self) -> Calibration:
         """Temperatures, thresholds and the abstention rule."""
         return Calibration.from_dict(self.manifest["calibration"])
+
+    def load_names(self) -> NameList | None:
+        """The names that are hidden from the network, or None; a long list takes a quarter of a second."""
+        return NameList(self.folder / NAMES) if NAMES in self.manifest["files"] else None
 
 
 def codebook_file(folder: Path | None) -> Path:
@@ -110,8 +113,7 @@ def load_release(folder: Path) -> Release:
         if found != expected:
             shown = f"{found[:12]}…" if found else "no such file"
             raise WeightsError(f"{file}: expected sha256 {expected[:12]}…, but found {shown}. {remedy}.")
-    names = NameList(folder / NAMES) if NAMES in manifest["files"] else None
-    return Release(folder, manifest, load_codebook(folder / CODEBOOK), names)
+    return Release(folder, manifest, load_codebook(folder / CODEBOOK))
 
 
 def unpack_weights(release: Release, encoder_folder: Path) -> dict[str, Floats]:

@@ -19,8 +19,7 @@ from markupsafe import Markup
 
 from model.codebook import load_codebook
 from model.errors import ConfigError, NewsframeError
-from model.names import NameList
-from model.weights import CODEBOOK, MANIFEST, NAMES, RELEASE
+from model.weights import CODEBOOK, MANIFEST, RELEASE
 from training.scored_axes import ScoredAxis, scored_axes
 from training.sources import TRANSFER, Source, load_sources
 from training.templates import NONE, environment
@@ -51,12 +50,10 @@ def model_card(release: Path, encoder_licences: Mapping[str, str]) -> str:
     manifest = json.loads(text)
     codebook = load_codebook(release / CODEBOOK)
     axes = scored_axes(codebook)
-    names = NameList(release / NAMES) if NAMES in manifest.get("files", {}) else None
     rendered = _environment().get_template(MODEL_TEMPLATE).render(
         manifest=manifest,
         codebook=codebook,
         axes=axes,
-        names={kind: len(rows) for kind, rows in names.rows.items()} if names else None,
         meaning=MEANING,
         intervals='_interval": [' in text,
         weakest={part: weakest_labels(found, axes) for part, found in manifest.get("metrics", {}).items()},

@@ -282,6 +282,7 @@ def _manifest(job: Job, split: Split, calibration: Calibration) -> dict[str, Any
         "config": job.config.to_dict(),
         "origin": origin,
         **({HELD_BACK: held_back} if held_back else {}),
+        **({"names": {kind: len(rows) for kind, rows in job.names.rows.items()}} if job.names else {}),
         "data": {
             "sources": [_source_entry(item) for item in job.sources],
             "train": len(split.train),

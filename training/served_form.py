@@ -113,9 +113,9 @@ class Exporter:
             "packing": self.packing,
             "config": self.config.to_dict(),
             "calibration": Calibration().to_dict(),
+            "files": [weights.NAMES] if self.tokenizer.names else [],
         }
-        parts = weights.Release(release, manifest, self.codebook, self.tokenizer.names)
-        write_artifact(parts, self.encoder_folder, scratch)
+        write_artifact(weights.Release(release, manifest, self.codebook), self.encoder_folder, scratch)
         engine = Engine(load_artifact(scratch), self.config.threads, cached=0)
         found = engine.outputs(self._tokens)
         engine.decoder = self._calibrated(found)

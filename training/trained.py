@@ -56,7 +56,9 @@ def load_predictor(
     """
     release = weights.load_release(release_folder)
     folder = find_encoder(release.encoder, encoder_folder)
-    tokenizer = SentenceTokenizer(folder / TOKENIZER_FILE, int(release.manifest["config"]["max_tokens"]), release.names)
+    tokenizer = SentenceTokenizer(
+        folder / TOKENIZER_FILE, int(release.manifest["config"]["max_tokens"]), release.load_names()
+    )
     network = load_network(folder, release.codebook, without_content=tokenizer.ids_of(function_words))
     load_weights(network, weights.unpack_weights(release, folder))
     return TorchPredictor(network.eval(), tokenizer, Decoder(release.codebook, release.calibration))

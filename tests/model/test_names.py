@@ -56,6 +56,7 @@ def shipped() -> NameList:
         # What is no such name, or a part of a longer one.
         ("In May, Syriac texts; Assadist; turkey; us", "In May, Syriac texts; Assadist; turkey; us"),
         ("Syrian Democratic Forces told the Washington Post", "Syrian Democratic Forces told the Washington Post"),
+        ("SYRIAN DEMOCRATIC FORCES AND SYRIANS", "SYRIAN DEMOCRATIC FORCES AND SYRIANS"),
         # More countries than stand-ins: the last ones stay.
         ("Syria, Turkey, the US and Syria", "Germany, Italy, the US and Germany"),
         ("", ""),

@@ -350,7 +350,7 @@ def nameless(tiny_job, tmp_path_factory) -> Path:
 
 
 def test_hidden_names_travel_with_the_weights_into_torch_and_into_the_engine(nameless, tiny_encoder):
-    assert load_release(nameless).names.rows["groups"][1] == {"name": ["kale", "curly kale"]}
+    assert load_release(nameless).load_names().rows["groups"][1] == {"name": ["kale", "curly kale"]}
     artifact = load_artifact(build_artifact(nameless, tiny_encoder))
     for predictor in (load_predictor(nameless, tiny_encoder), Engine(artifact)):
         texts = ["First sear the lamb hard.", "First sear the curly kale hard."]
@@ -362,5 +362,5 @@ def test_hidden_names_travel_with_the_weights_into_torch_and_into_the_engine(nam
 
 
 def test_a_release_without_names_hides_none(tiny_release, tiny_artifact):
-    assert load_release(tiny_release).names is None
+    assert load_release(tiny_release).load_names() is None
     assert tiny_artifact.names is None

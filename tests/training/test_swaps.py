@@ -59,13 +59,8 @@ def test_the_same_name_is_swapped_the_same_way_throughout(seed):
     text = "Assad spoke. Syria and Syrian troops back Bashar al-Assad; Damascus stands by Assad."
     found = names_in(swapped(text, seed=seed).text)
     assert len({(name.kind, name.row) for name in found}) == 2
-    # Each form stays what it was: country, adjective, capital; surname, full name.
+    # Each form stays what it was: country, adjective, capital.
     assert [(name.kind, name.form) for name in found] == [(name.kind, name.form) for name in names_in(text)]
-    assert [" " in name.span.of(swapped(text, seed=seed).text) for name in found if name.kind == PEOPLE] == [
-        False,
-        True,
-        False,
-    ]
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -85,6 +80,15 @@ def test_kept_phrases_stay(phrase):
     text = f"In Syria the {phrase} waits."
     for seed in range(6):
         assert f"the {phrase} waits." in swapped(text, seed=seed).text
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_full_name_takes_the_place_of_a_full_name(seed):
+    sentence = swapped("So Bashar al-Assad met Assad.", seed=seed, swapper=NameSwapper(LISTED, UNLISTED))
+    full, short = sentence.text.removeprefix("So ").removesuffix(".").split(" met ")
+    assert " " in full
+    assert " " not in short
+    assert short in full
 
 
 def test_training_swaps_for_names_that_are_not_listed():

@@ -71,7 +71,9 @@ def main() -> None:
     release = weights.load_release(arguments.release)
     codebook = release.codebook
     encoder = find_encoder(release.encoder)
-    tokenizer = SentenceTokenizer(encoder / "tokenizer.json", release.manifest["config"]["max_tokens"], release.names)
+    tokenizer = SentenceTokenizer(
+        encoder / "tokenizer.json", release.manifest["config"]["max_tokens"], release.load_names()
+    )
     network = load_network(encoder, codebook, without_content=tokenizer.ids_of(read_words(FUNCTION_WORDS)))
     predictor = TorchPredictor(network, tokenizer, Decoder(codebook, release.calibration))
     split = project_split(arguments.corpora, codebook)
