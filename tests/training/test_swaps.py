@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.codebook import load_codebook
-from model.names import COUNTRIES, NAME, PEOPLE, FoundName, NameList
+from model.names import COUNTRIES, PEOPLE, FoundName, NameList
 from model.records import GoldSentence, LabelledSpan
 from model.spans import Span
 from training.project import CODEBOOK, NAMES, ROOT, UNLISTED_NAMES
@@ -128,8 +128,15 @@ def first_letter(phrase: str) -> str:
     return "upper" if letter.isupper() else "lower" if letter.islower() else "digit" if letter.isdigit() else "sign"
 
 
-# Names that are written with a small first letter may stand in for others ("al-Shabaab" for "Hamas").
-SMALL = tuple(name for kind in LISTED.rows.values() for row in kind for name in row.get(NAME, ()) if name[0].islower())
+# Names that begin with no capital may stand in for others ("al-Shabaab" or "444 Brigade" for "Hamas").
+SMALL = tuple(
+    name
+    for kind in LISTED.rows.values()
+    for row in kind
+    for spellings in row.values()
+    for name in spellings
+    if not name[0].isupper()
+)
 
 
 @settings(max_examples=200, deadline=None)
