@@ -7,7 +7,7 @@ here to keep one actor's labels from differing from another's. A name that is no
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,18 +45,18 @@ class FoundName(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Hidden:
-    """A text with stand-ins.
+class Renamed:
+    """A text with other names.
 
     Attributes:
-        places: Where each stand-in is in it, and the name in the text as it was given; in order.
+        places: Where each new name is in it, and the name that it replaced in the text as it was given; in order.
     """
 
     text: str
     places: Sequence[tuple[Span, Span]]
 
     def originals(self, spans: Sequence[Span]) -> list[Span]:
-        """Where spans of this text lie in the given one; a part of a stand-in is the whole name.
+        """Where spans of this text lie in the given one; a part of a new name is the whole name that it replaced.
 
         Args:
             spans: In order of their starts and of their ends, but for empty ones, which stay as they are.
@@ -69,7 +69,7 @@ class Hidden:
 
 
 class _Shift:
-    """Carries offsets, which come in order, from a text with stand-ins over to the given one."""
+    """Carries offsets, which come in order, from a text with other names over to the given one."""
 
     def __init__(self, places: Sequence[tuple[Span, Span]]) -> None:
         self._places = places
@@ -86,8 +86,8 @@ class _Shift:
 
     def _carry(self, offset: int, side: int) -> int:
         while self._next < len(self._places) and self._places[self._next][0].end <= offset:
-            stand_in, name = self._places[self._next]
-            self._by = name.end - stand_in.end
+            new, name = self._places[self._next]
+            self._by = name.end - new.end
             self._next += 1
         if self._next < len(self._places) and self._places[self._next][0].start <= offset:
             return self._places[self._next][1][side]
@@ -149,27 +149,35 @@ class NameList:
                         yield FoundName(Span(start, end), *named)
                     break
 
-    def hide(self, text: str) -> Hidden:
+    def rename(self, text: str, new_name: Callable[[FoundName], str | None]) -> Renamed:
+        """Put other names in the place of the listed ones; those without a new name stay."""
+        pieces: list[str] = []
+        places: list[tuple[Span, Span]] = []
+        read = length = 0
+        for found in self.find(text):
+            new = new_name(found)
+            if new is None:
+                continue
+            pieces += (text[read : found.span.start], new)
+            start = length + found.span.start - read
+            length = start + len(new)
+            places.append((Span(start, length), found.span))
+            read = found.span.end
+        return Renamed("".join([*pieces, text[read:]]), places)
+
+    def hide(self, text: str) -> Renamed:
         """Put stand-ins in the place of the listed names, of each kind in the order in which they appear.
 
         Where a text names more of a kind than there are stand-ins, the last ones stay as they are.
         """
-        pieces: list[str] = []
-        places: list[tuple[Span, Span]] = []
         numbers: dict[str, dict[int, int]] = {kind: {} for kind in KINDS}
-        read = length = 0
-        for span, kind, row, form in self.find(text):
-            stand_ins = self._stand_ins[kind]
-            number = numbers[kind].setdefault(row, len(numbers[kind]))
-            if number >= len(stand_ins):
-                continue
-            stand_in = stand_ins[number][form]
-            pieces += (text[read : span.start], stand_in)
-            length += span.start - read
-            places.append((Span(length, length + len(stand_in)), span))
-            length += len(stand_in)
-            read = span.end
-        return Hidden("".join([*pieces, text[read:]]), places)
+
+        def stand_in(found: FoundName) -> str | None:
+            stand_ins = self._stand_ins[found.kind]
+            number = numbers[found.kind].setdefault(found.row, len(numbers[found.kind]))
+            return stand_ins[number][found.form] if number < len(stand_ins) else None
+
+        return self.rename(text, stand_in)
 
 
 def _by_first_word(known: Mapping[str, _Named | None]) -> dict[str, list[tuple[str, _Named | None]]]:

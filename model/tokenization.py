@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from model.decoding import Tokens
-from model.names import Hidden, NameList
+from model.names import NameList, Renamed
 from model.spans import Span
 
 MAX_TOKENS = 256  # special tokens included: what all-MiniLM-L6-v2 was trained for
@@ -55,7 +55,7 @@ class SentenceTokenizer:
 
     def __call__(self, texts: Sequence[str]) -> list[Tokens]:
         """Tokenise sentences; those longer than `max_tokens` lose their end."""
-        hidden = [self.names.hide(text) if self.names else Hidden(text, ()) for text in texts]
+        hidden = [self.names.hide(text) if self.names else Renamed(text, ()) for text in texts]
         return [
             Tokens(
                 ids=encoding.ids,

@@ -13,6 +13,8 @@ from model.outputs import Floats, SentenceOutputs
 from model.records import GoldSentence
 from model.spans import covered_tokens
 from model.tags import encode_tags
+from training.reliability import decisions
+from training.scored_axes import SPANS, scored_axes
 
 # Thresholds stay near one half: development data is small, and a far one would be luck.
 _THRESHOLDS = np.round(np.arange(0.30, 0.701, 0.02), 2)
@@ -86,14 +88,11 @@ def fit_calibration(
 
 def _fit_mentions(rows: Sequence[_Row], decoder: Decoder) -> tuple[float, float]:
     """The line from a mention's least certain word to the mention."""
-    annotated = [row for row in rows if row[0].mentions is not None]
-    tokens, outputs = [row[1] for row in annotated], [row[2] for row in annotated]
-    found: list[tuple[float, bool]] = []
-    predictions = decoder.decode_batch(outputs, tokens, [()] * len(annotated))
-    for (sentence, *_), prediction in zip(annotated, predictions, strict=True):
-        wanted = {(mention.span, mention.label) for mention in sentence.mentions or ()}
-        found += [(mention.score, (mention.span, mention.label) in wanted) for mention in prediction.mentions]
-    return fit_line([score for score, _ in found], [right for _, right in found])
+    gold, tokens, outputs = zip(*rows, strict=True)
+    predictions = decoder.decode_batch(outputs, tokens, [()] * len(rows))
+    [axis] = [axis for axis in scored_axes(decoder.codebook) if axis.form == SPANS]
+    found = decisions(axis, axis.annotated(list(zip(gold, predictions, strict=True))))
+    return fit_line(found.probabilities.tolist(), found.right.tolist()) if found else AS_THE_WORD
 
 
 def fit_line(probabilities: Sequence[float], right: Sequence[bool]) -> tuple[float, float]:

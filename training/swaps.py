@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from model.names import ADJECTIVE, NATIONALS, NameList, Row
+from model.names import ADJECTIVE, NATIONALS, FoundName, NameList, Row
 from model.records import GoldSentence, LabelledSpan
 from model.spans import Span
 
@@ -21,35 +21,32 @@ class NameSwapper:
     def __call__(self, sentence: GoldSentence, generator: np.random.Generator) -> GoldSentence:
         """Return the sentence with other names; its spans follow."""
         chosen: dict[tuple[str, int], int] = {}
-        pieces: list[str] = []
-        changes: list[tuple[int, int, int]] = []  # (start, end, new length) in the old text
-        at = 0
-        for span, kind, row, form in self._names.find(sentence.text):
-            if (kind, row) not in chosen:
-                taken = {other for (known, _), other in chosen.items() if known == kind}
-                fitting = [n for n in self._fitting(kind, row) if n not in taken]
+
+        def new_name(found: FoundName) -> str | None:
+            who = (found.kind, found.row)
+            if who not in chosen:
+                taken = {other for (kind, _), other in chosen.items() if kind == found.kind}
+                fitting = [n for n in self._fitting(*who) if n not in taken]
                 if not fitting:
-                    continue
-                chosen[kind, row] = int(generator.choice(fitting))
-            new = _spelling(self._others.rows[kind][chosen[kind, row]], form, span.of(sentence.text))
-            pieces += [sentence.text[at : span.start], new]
-            changes.append((*span, len(new)))
-            at = span.end
-        text = "".join([*pieces, sentence.text[at:]])
+                    return None
+                chosen[who] = int(generator.choice(fitting))
+            return _spelling(self._others.rows[found.kind][chosen[who]], found.form, found.span.of(sentence.text))
+
+        renamed = self._names.rename(sentence.text, new_name)
 
         def moved(spans: tuple[LabelledSpan, ...] | None) -> tuple[LabelledSpan, ...] | None:
             if spans is None:
                 return None
-            return tuple(LabelledSpan(_moved(x.span, changes), x.label) for x in spans)
+            return tuple(LabelledSpan(_moved(x.span, renamed.places), x.label) for x in spans)
 
         return dataclasses.replace(
-            sentence, text=text, mentions=moved(sentence.mentions), targets=moved(sentence.targets)
+            sentence, text=renamed.text, mentions=moved(sentence.mentions), targets=moved(sentence.targets)
         )
 
     def _fitting(self, kind: str, row: int) -> list[int]:
         """Rows of the other list that have every form of a row; nationals are made of the adjective."""
         forms = {ADJECTIVE if form == NATIONALS else form for form in self._names.rows[kind][row]}
-        return [n for n, other in enumerate(self._others.rows[kind]) if forms <= set(other)]
+        return [n for n, other in enumerate(self._others.rows[kind]) if forms <= other.keys()]
 
 
 def _spelling(row: Row, form: str, old: str) -> str:
@@ -60,10 +57,11 @@ def _spelling(row: Row, form: str, old: str) -> str:
     return spellings[0] if " " in old else min(spellings, key=len)
 
 
-def _moved(span: Span, changes: list[tuple[int, int, int]]) -> Span:
+def _moved(span: Span, places: Sequence[tuple[Span, Span]]) -> Span:
     """Where a span of the old text lies in the new one; a part of a name becomes the whole new name."""
     first = last = 0
-    for start, end, length in changes:
+    for new, (start, end) in places:
+        length = new.end - new.start
         grown = length - (end - start)
         if span.start >= end:
             first += grown

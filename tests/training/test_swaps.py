@@ -75,11 +75,10 @@ def test_the_same_seed_gives_the_same_swap():
     assert len({swapped(text, seed=seed).text for seed in range(10)}) > 5
 
 
-@pytest.mark.parametrize("phrase", ["Syrian Democratic Forces", "Washington Post", "South China Sea"])
-def test_kept_phrases_stay(phrase):
-    text = f"In Syria the {phrase} waits."
-    for seed in range(6):
-        assert f"the {phrase} waits." in swapped(text, seed=seed).text
+def test_kept_phrases_stay():
+    for phrase in LISTED.data["keep"]:
+        text = f"In Syria the {phrase} waits."
+        assert f"the {phrase} waits." in swapped(text, seed=len(phrase)).text
 
 
 @pytest.mark.parametrize("seed", range(8))
