@@ -1,7 +1,7 @@
 """Calibration: scores that are probabilities, thresholds that decide, and a rule for "not sure"."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,8 @@ class Calibration:
 
     Attributes:
         temperatures: For each axis, what its logits are divided by. Above 1 softens confidence.
+        offsets: For each label of a sentence axis, what is added to its logit then; below 0, the network says the label
+            too often.
         thresholds: For each label of a sentence axis, the probability from which it holds.
         abstain_below: For each axis, the probability under which its least certain decision counts as "not sure".
         mention_line: Slope and offset that make, of the logit of a mention's least certain word, that of the mention.
@@ -29,10 +31,21 @@ class Calibration:
     thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     abstain_below: Mapping[str, float] = field(default_factory=dict)
     mention_line: tuple[float, float] = AS_THE_WORD
+    offsets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def temperature(self, axis: str) -> float:
         """Temperature of an axis, 1 where none was fitted."""
         return self.temperatures.get(axis, 1.0)
+
+    def calibrated(self, axis: str, labels: Sequence[str], logits: Floats) -> Floats:
+        """Logits whose sigmoid or softmax is a probability.
+
+        Args:
+            labels: Of the columns of `logits`, shape (N, K).
+        """
+        offsets = self.offsets.get(axis, {})
+        moved = np.array([offsets.get(label, 0.0) for label in labels], dtype=np.float32)
+        return np.asarray(logits / np.float32(self.temperature(axis)) + moved)
 
     def threshold(self, axis: str, label: str) -> float:
         """Threshold of a label, 0.5 where none was fitted."""
@@ -56,13 +69,16 @@ class Calibration:
             "thresholds": {axis: dict(labels) for axis, labels in self.thresholds.items()},
             "abstain_below": dict(self.abstain_below),
             "mention_line": list(self.mention_line),
+            "offsets": {axis: dict(labels) for axis, labels in self.offsets.items()},
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Calibration":
         """Read what `to_dict` wrote."""
         slope, offset = data.get("mention_line", AS_THE_WORD)
-        return cls(data["temperatures"], data["thresholds"], data["abstain_below"], (slope, offset))
+        return cls(
+            data["temperatures"], data["thresholds"], data["abstain_below"], (slope, offset), data.get("offsets", {})
+        )
 
 
 def logit(probability: float) -> float:

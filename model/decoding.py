@@ -162,7 +162,7 @@ class Decoder:
             names = axis.label_names
             # As shown, a score never contradicts the decision: both see the same digits.
             least = [self.calibration.threshold(axis.name, name) for name in names]
-            calibrated = logits[:, columns] / self.calibration.temperature(axis.name)
+            calibrated = self.calibration.calibrated(axis.name, names, logits[:, columns])
             rows: list[list[float]] = (softmax(calibrated) if axis.exclusive else sigmoid(calibrated)).tolist()
             for draft, place, probabilities in zip(drafts, words.sentences, rows, strict=True):
                 if axis.exclusive:

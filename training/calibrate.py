@@ -1,4 +1,4 @@
-"""Fit the calibration on development sentences: temperatures, thresholds, the abstention rule."""
+"""Fit the calibration on development sentences: temperatures, offsets, thresholds, the abstention rule."""
 
 from collections.abc import Mapping, Sequence
 
@@ -34,18 +34,19 @@ def fit_calibration(
     codebook: Codebook,
     abstain_below: float,
 ) -> Calibration:
-    """Fit temperatures and thresholds on development sentences.
+    """Fit temperatures, offsets and thresholds on development sentences.
 
     Args:
         tokens, outputs: Of each gold sentence, in order.
         abstain_below: Probability of its least certain decision under which an axis is "not sure".
 
     Returns:
-        The calibration; an axis without development gold keeps temperature 1 and thresholds 0.5.
+        The calibration; an axis without development gold keeps temperature 1, offsets 0 and thresholds 0.5.
     """
     rows = list(zip(gold, tokens, outputs, strict=True))
     temperatures: dict[str, float] = {}
     thresholds: dict[str, Mapping[str, float]] = {}
+    offsets: dict[str, Mapping[str, float]] = {}
     mention_line = AS_THE_WORD
     if axis := codebook.mention_axis:
         logits, wanted = [], []
@@ -78,12 +79,14 @@ def fit_calibration(
         if axis.exclusive:
             temperatures[axis.name] = fit_temperature(matrix, truth.argmax(axis=1))
             continue
-        temperatures[axis.name] = fit_temperature(_as_binary(matrix).reshape(-1, 2), truth.ravel().astype(np.intp))
-        probabilities = sigmoid(matrix / temperatures[axis.name])
+        temperatures[axis.name], offsets[axis.name] = fit_labels(matrix, truth, axis.label_names)
+        fitted = Calibration(temperatures, offsets=offsets)
+        probabilities = sigmoid(fitted.calibrated(axis.name, axis.label_names, matrix))
         thresholds[axis.name] = {
             label: fit_threshold(probabilities[:, n], truth[:, n]) for n, label in enumerate(axis.label_names)
         }
-    return Calibration(temperatures, thresholds, {axis.name: abstain_below for axis in codebook.axes}, mention_line)
+    abstain = {axis.name: abstain_below for axis in codebook.axes}
+    return Calibration(temperatures, thresholds, abstain, mention_line, offsets)
 
 
 def _fit_mentions(rows: Sequence[_Row], decoder: Decoder) -> tuple[float, float]:
@@ -149,6 +152,41 @@ def fit_temperature(logits: Floats, gold: NDArray[np.intp]) -> float:
     return round(float(np.exp(found.x)), 4)
 
 
+def fit_labels(logits: Floats, gold: NDArray[np.bool_], labels: Sequence[str]) -> tuple[float, dict[str, float]]:
+    """Find the temperature of an axis of any number of labels, and the offset of each label.
+
+    Rare labels weigh more in training, and examples may hold other shares of a label than texts do: a temperature alone
+    would leave such a label too probable in every sentence.
+
+    Args:
+        logits: Raw scores, shape (sentences, labels).
+        gold: Whether each label holds, of the same shape.
+        labels: Names of the columns.
+
+    Returns:
+        Temperature, between 0.2 and 5, and offsets, between -5 and 5, of the logits divided by it.
+
+    Source: Platt 1999, as in `fit_line`, with one slope for all labels.
+    """
+    wide = logits.astype(np.float64)
+    held = gold.sum(axis=0)
+    targets = np.where(gold, (held + 1) / (held + 2), 1 / (len(gold) - held + 2))
+
+    def loss(found: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """Negative log-likelihood and its gradient, for the temperature's logarithm and the offsets."""
+        divided = wide * np.exp(-found[0])
+        scaled = divided + found[1:]
+        off = (sigmoid(scaled) - targets) / targets.size
+        gradient = np.array([-(off * divided).sum(), *off.sum(axis=0)])
+        return float((np.logaddexp(0.0, scaled) - targets * scaled).mean()), gradient
+
+    bounds = [(np.log(0.2), np.log(5.0)), *[(-5.0, 5.0)] * len(labels)]
+    found = minimize(loss, np.zeros(len(bounds)), jac=True, method="L-BFGS-B", bounds=bounds, options={"gtol": 1e-9}).x
+    return round(float(np.exp(found[0])), 4), {
+        label: round(float(offset), 4) for label, offset in zip(labels, found[1:], strict=True)
+    }
+
+
 def fit_threshold(probabilities: NDArray[np.float64], gold: NDArray[np.bool_]) -> float:
     """Find the threshold of best F1, nearest to one half among equals; one half without positives."""
     if not gold.any():
@@ -161,8 +199,3 @@ def fit_threshold(probabilities: NDArray[np.float64], gold: NDArray[np.bool_]) -
     best = max(f1(t) for t in _THRESHOLDS)
     # Among thresholds that are as good, within half a point, the one nearest to one half.
     return float(min((t for t in _THRESHOLDS if f1(t) >= best - 0.005), key=lambda t: abs(t - 0.5)))
-
-
-def _as_binary(logits: Floats) -> Floats:
-    """Binary logits as pairs (no, yes), whose softmax is the sigmoid."""
-    return np.stack([np.zeros_like(logits), logits], axis=-1)

@@ -29,6 +29,7 @@ class TrainingConfig:
         learning_rate: Of the encoder's top layer, at its peak; the warm-up takes `warmup` of all steps.
         head_learning_rate: Of the heads.
         layer_decay: Factor from each layer to the one below.
+        frozen_layers: Lowest layers of the encoder that stay as they are; they run once a sentence.
         train_embeddings: Whether the word embeddings change; if not, the weights stay small.
         weight_decay: Of AdamW, on matrices.
         dropout: Share of states dropped before the heads.
@@ -67,6 +68,7 @@ class TrainingConfig:
     head_learning_rate: float
     warmup: float
     layer_decay: float
+    frozen_layers: int
     train_embeddings: bool
     weight_decay: float
     dropout: float
@@ -148,6 +150,7 @@ _SHARE: tuple[Callable[[Any], bool], str] = (lambda value: 0 <= value < 1, "a sh
 _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("seeds", "threads", "epochs", "patience", "batch_size", "max_tokens"), _AT_LEAST_ONE),
     **dict.fromkeys(("dropout", "warmup", "dev_share", "test_share", "abstain_below"), _SHARE),
+    "frozen_layers": (lambda layers: layers >= 0, "at least 0"),
     "folds": (lambda folds: folds >= 2, "at least 2"),
     "bits": (lambda bits: bits in (1, 2, 4, 8), "1, 2, 4 or 8"),
     "precision": (lambda precision: precision in (INT8, FLOAT32), f"{INT8} or {FLOAT32}"),

@@ -21,6 +21,7 @@ from training.config import TrainingConfig
 from training.contrastive import contrastive_warm_up
 from training.evaluation import evaluate_predictor, headline
 from training.features import featurize
+from training.frozen import frozen_layers
 from training.head_start import fit_sentence_head
 from training.loop import Step, train_steps
 from training.swaps import NameSwapper
@@ -83,6 +84,10 @@ class Fitter:
         Returns:
             A line an epoch, with the loss and the development scores.
         """
+        with frozen_layers(network.encoder, self.config.frozen_layers):
+            return self._fit(network, train, dev)
+
+    def _fit(self, network: Network, train: Sequence[GoldSentence], dev: Sequence[GoldSentence]) -> Log:
         config = self.long_enough(len(train))
         predictor = uncalibrated(network, self.tokenizer, self.codebook)
         log: Log = []
@@ -151,7 +156,7 @@ class Fitter:
             config.bfloat16,
         )
         if config.head_start:
-            fit_sentence_head(network, ids, labels)
+            fit_sentence_head(network, ids, labels, positive_weight_power=config.positive_weight_power)
 
     def out_of_fold(
         self, make_network: Callable[[], Network], sentences: Sequence[GoldSentence]

@@ -23,13 +23,20 @@ _CERTAIN = -4.0
 _BATCH = 32
 
 
-def fit_sentence_head(network: Network, ids: Sequence[Sequence[int]], labels: Tensor, strength: float = 1.0) -> None:
+def fit_sentence_head(
+    network: Network,
+    ids: Sequence[Sequence[int]],
+    labels: Tensor,
+    strength: float = 1.0,
+    positive_weight_power: float = 0.0,
+) -> None:
     """Fit the sentence head in place; the encoder stays as it is.
 
     Args:
         ids: Token ids of each sentence, special tokens included.
         labels: 1 or 0 where a label holds or not, shape (N, K); anything else where that is not known.
         strength: Inverse of the regularisation; more of it fits the examples more closely.
+        positive_weight_power: Rare labels weigh (negatives / positives) ** power, as in the training that follows.
     """
     head = network.sentence_head
     features = _features(network, ids)  # (N, H)
@@ -45,7 +52,7 @@ def fit_sentence_head(network: Network, ids: Sequence[Sequence[int]], labels: Te
         rows = np.isin(wanted[:, columns], (0, 1)).all(axis=1)
         held = wanted[rows, columns]
         if len(held):
-            weights[columns], biases[columns] = _fitted(even[rows], held, strength)
+            weights[columns], biases[columns] = _fitted(even[rows], held, strength, positive_weight_power)
     weights *= scale
     with torch.no_grad():
         for parameter in (head.attention.weight, head.attention.bias, head.score.bias):
@@ -72,7 +79,7 @@ def _features(network: Network, ids: Sequence[Sequence[int]]) -> Floats:
 
 
 def _fitted(
-    features: Floats, held: NDArray[np.int64], strength: float
+    features: Floats, held: NDArray[np.int64], strength: float, power: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weights, shape (C, H), and biases, shape (C,), of one label, or of labels of which exactly one holds."""
     count = held.shape[1]
@@ -82,9 +89,15 @@ def _fitted(
         if count > 1 or kinds[0] == 1:
             biases[0 if count == 1 else kinds[0]] = -_CERTAIN
         return weights, biases
-    model = LogisticRegression(C=strength, max_iter=2000).fit(features, wanted)
     if count == 1:
-        return model.coef_, model.intercept_
+        positives = float(wanted.mean())
+        heavier = ((1.0 - positives) / positives) ** power
+        # All examples together weigh as much as without weights, so that regularisation stays what it is.
+        mean = 1.0 - positives + positives * heavier
+        share = {0: 1.0 / mean, 1: heavier / mean}
+        one = LogisticRegression(C=strength, class_weight=share, max_iter=2000).fit(features, wanted)
+        return one.coef_, one.intercept_
+    model = LogisticRegression(C=strength, max_iter=2000).fit(features, wanted)
     # Of two labels, one logit is given: that of the second against the first.
     coefficients = model.coef_ if len(kinds) > 2 else np.stack([np.zeros_like(model.coef_[0]), model.coef_[0]])
     weights[kinds] = coefficients

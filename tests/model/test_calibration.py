@@ -13,6 +13,7 @@ CALIBRATION = Calibration(
     thresholds={"stage": {"start": 0.3}},
     abstain_below={"stage": 0.6},
     mention_line=(1.25, -0.5),
+    offsets={"stage": {"finish": -1.5}},
 )
 LOGITS = np.random.default_rng(0).normal(0, 20, (50, 7)).astype(np.float32)
 
@@ -44,6 +45,14 @@ def test_a_temperature_above_one_softens_and_keeps_the_order() -> None:
     # odds 9 to 1: log 9 / 2 = log 3, odds 3 to 1
     logits = np.log(np.array([0.9, 0.1], dtype=np.float32))
     assert softmax(logits / 2) == pytest.approx([0.75, 0.25])
+
+
+def test_logits_are_divided_and_moved_label_by_label() -> None:
+    logits = np.array([[4.0, 4.0], [-2.0, 1.0]], dtype=np.float32)
+    found = CALIBRATION.calibrated("stage", ["start", "finish"], logits)
+    assert found.tolist() == [[2.0, 0.5], [-1.0, -1.0]]
+    assert found.dtype == np.float32
+    assert CALIBRATION.calibrated("manner", ["gentle", "harsh"], logits).tolist() == logits.tolist()
 
 
 def test_what_was_not_fitted_has_plain_defaults() -> None:

@@ -8,7 +8,14 @@ from model.decoding import Tokens
 from model.outputs import SentenceOutputs
 from model.records import GoldSentence, LabelledSpan
 from model.spans import Span
-from training.calibrate import EmptyCalibrationSet, fit_calibration, fit_line, fit_temperature, fit_threshold
+from training.calibrate import (
+    EmptyCalibrationSet,
+    fit_calibration,
+    fit_labels,
+    fit_line,
+    fit_temperature,
+    fit_threshold,
+)
 
 
 def simulated(temperature: float, labels: int, items: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
@@ -69,6 +76,24 @@ def test_few_decisions_do_not_make_a_line_endlessly_sure():
     assert 0.6 < scaled.mention_probability(0.9) < 0.9
 
 
+def test_a_temperature_and_the_offsets_of_labels_are_recovered_from_simulated_logits():
+    generator = np.random.default_rng(5)
+    logits = generator.normal(0.0, 3.0, (20_000, 3)).astype(np.float32)
+    gold = generator.random(logits.shape) < sigmoid(logits / np.float32(1.5) + np.float32([0.0, -1.0, 2.0]))
+    temperature, offsets = fit_labels(logits, gold, ["a", "b", "c"])
+    assert temperature == pytest.approx(1.5, rel=0.03)
+    assert list(offsets) == ["a", "b", "c"]
+    assert list(offsets.values()) == pytest.approx([0.0, -1.0, 2.0], abs=0.06)
+
+
+def test_a_label_that_no_sentence_holds_is_improbable_and_not_endlessly_so():
+    logits = np.zeros((30, 2), dtype=np.float32)
+    gold = np.array([[n % 2 == 0, False] for n in range(30)])
+    _, offsets = fit_labels(logits, gold, ["half", "none"])
+    assert offsets["half"] == pytest.approx(0.0, abs=0.01)
+    assert sigmoid(np.float32([offsets["none"]]))[0] == pytest.approx(1 / 32, abs=0.001)  # one of two more sentences
+
+
 @pytest.mark.parametrize(
     ("probabilities", "gold", "threshold"),
     [
@@ -115,15 +140,16 @@ def gold(number: int, stage: frozenset[str], targets=None, mentions=None) -> Gol
     return GoldSentence(str(number), "beef kale", mentions, {"stage": stage}, targets, "a")
 
 
-def test_thresholds_and_temperatures_are_fitted_for_annotated_axes_alone(tiny_codebook):
+def test_thresholds_offsets_and_temperatures_are_fitted_for_annotated_axes_alone(tiny_codebook):
     start, none = frozenset(["start"]), frozenset()
     rows = [(gold(n, start if n % 2 else none), outputs((2.0 if n % 2 else -2.0, -3.0))) for n in range(20)]
     found = fit_calibration([g for g, _ in rows], [TOKENS] * 20, [o for _, o in rows], tiny_codebook, 0.6)
     assert set(found.temperatures) == {"stage"}
-    assert set(found.thresholds["stage"]) == {"start", "finish"}
-    # An axis without gold: temperature 1, thresholds 0.5.
+    assert set(found.thresholds["stage"]) == set(found.offsets["stage"]) == {"start", "finish"}
+    # An axis without gold: temperature 1, offsets 0, thresholds 0.5.
     assert found.temperature("foods") == found.temperature("verdict") == 1.0
     assert found.threshold("manner", "gentle") == 0.5
+    assert set(found.offsets) == {"stage"}
 
 
 def test_every_axis_abstains_below_the_probability_asked_for(tiny_codebook):

@@ -74,3 +74,16 @@ def test_a_label_that_all_or_none_of_the_examples_hold_is_certain_and_what_is_un
         first, second, third, fourth = logits_of(network, row)
         assert (first, second, fourth) == pytest.approx((4, -4, -4), abs=1e-4)
         assert (third > 0) == (n < 3) or abs(third) < 1
+
+
+def test_weights_make_a_rare_label_likelier_and_change_nothing_for_half(tiny_encoder, tiny_codebook):
+    labels = torch.tensor([[n == 0, n < 3, 0, 1] for n in range(6)], dtype=torch.long)
+
+    def means(power):
+        network = made(tiny_encoder, tiny_codebook)
+        fit_sentence_head(network, IDS, labels, positive_weight_power=power)
+        return np.mean([logits_of(network, row) for row in IDS], axis=0)
+
+    plain, weighted = means(0.0), means(1.0)
+    assert weighted[0] > plain[0] + 1  # one of six: log 5 with full weights
+    assert weighted[1] == pytest.approx(plain[1], abs=1e-3)  # three of six weigh the same

@@ -133,7 +133,9 @@ def test_every_recipe_fits_together(name):
     load_run_config(RECIPES / name / "config.toml")
 
 
-@pytest.mark.parametrize("file", [ROOT / "training/teacher.toml", *RECIPES.glob("*/config.toml")], ids=str)
+@pytest.mark.parametrize(
+    "file", sorted({*CONFIG.parent.glob("*.toml"), *RECIPES.glob("*/config.toml")} - {CONFIG}), ids=str
+)
 def test_a_configuration_holds_what_differs_from_the_projects_alone(file):
     project = load_run_config(CONFIG).to_dict()
     own = tomllib.loads(file.read_text())
