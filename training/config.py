@@ -20,6 +20,7 @@ class TrainingConfig:
         seed: Of weights, order and augmentation; the same seed gives the same weights.
         seeds: Runs, with `seed` and the seeds after it, whose weights are averaged; several need `keep_heads`.
         keep_heads: Whether a run that starts from trained weights takes their heads as well as their encoder.
+        start_share: Share of the weights that a run started from in those that it gives; needs `keep_heads`.
         bfloat16: Whether the forward pass computes in 16 bits where the processor can; weights and their changes stay
             in 32.
         threads: Torch threads; the order of floating-point sums, and so the weights, depend on it.
@@ -59,6 +60,7 @@ class TrainingConfig:
     seed: int
     seeds: int
     keep_heads: bool
+    start_share: float
     bfloat16: bool
     threads: int
     epochs: int
@@ -149,7 +151,7 @@ _AT_LEAST_ONE: tuple[Callable[[Any], bool], str] = (lambda value: value >= 1, "a
 _SHARE: tuple[Callable[[Any], bool], str] = (lambda value: 0 <= value < 1, "a share from 0 to below 1")
 _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("seeds", "threads", "epochs", "patience", "batch_size", "max_tokens"), _AT_LEAST_ONE),
-    **dict.fromkeys(("dropout", "warmup", "dev_share", "test_share", "abstain_below"), _SHARE),
+    **dict.fromkeys(("start_share", "dropout", "warmup", "dev_share", "test_share", "abstain_below"), _SHARE),
     "frozen_layers": (lambda layers: layers >= 0, "at least 0"),
     "folds": (lambda folds: folds >= 2, "at least 2"),
     "bits": (lambda bits: bits in (1, 2, 4, 8), "1, 2, 4 or 8"),

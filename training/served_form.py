@@ -140,12 +140,7 @@ class Exporter:
     ) -> dict[str, Any]:
         """Compare the probabilities of torch and engine under one calibration, and their scores under their own."""
         ours, theirs = self._decoded(wanted, decoder), self._decoded(found, decoder)
-        differences = [
-            abs(p - other.scores[axis][label])
-            for one, other in zip(ours, theirs, strict=True)
-            for axis, labels in one.scores.items()
-            for label, p in labels.items()
-        ]
+        differences = [d for one, other in zip(ours, theirs, strict=True) for d in probability_differences(one, other)]
         at_best = self._decoded(wanted, self._calibrated(wanted))
         before, after = (headline(evaluate_predictions(self._gold, said, self.codebook)) for said in (at_best, theirs))
         return {
@@ -160,3 +155,15 @@ class Exporter:
             decoder.decode(out, tokens, sentence.targets)
             for out, tokens, sentence in zip(outputs, self._tokens, to_sentences(self._gold), strict=True)
         ]
+
+
+def probability_differences(one: Prediction, other: Prediction) -> list[float]:
+    """How far two predictions of a sentence lie apart, label by label.
+
+    What only one of them has a probability of, as of targets where the other found no mention, is 0 in the other.
+    """
+    ours, theirs = (
+        {(axis, label): p for axis, labels in said.scores.items() for label, p in labels.items()}
+        for said in (one, other)
+    )
+    return [abs(ours.get(key, 0.0) - theirs.get(key, 0.0)) for key in ours | theirs]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from model import weights
 from model.errors import ConfigError
 from training.run import LOG, float_weights_file, train
 
@@ -99,3 +100,28 @@ def test_heads_of_another_codebook_are_refused(job, tiny_release, codebook):
     )
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         run(dataclasses.replace(job, codebook=codebook))
+
+
+def test_a_share_of_the_weights_that_a_run_started_from_stays_in_them(job, tiny_encoder, tiny_release, tmp_path):
+    found = {}
+    for share in (0.0, 0.7):
+        out = tmp_path / str(share) / "release"
+        run(dataclasses.replace(job, out=out), seeds=1, start_share=share)
+        found[share] = load_file(float_weights_file(out))
+    start = weights.unpack_weights(weights.load_release(tiny_release), tiny_encoder)
+    for name, tensor in found[0.7].items():
+        wanted = 0.7 * start[name].astype(np.float64) + 0.3 * found[0.0][name].astype(np.float64)
+        np.testing.assert_allclose(tensor, wanted, atol=1e-6)
+    assert not all(np.array_equal(found[0.7][name], found[0.0][name]) for name in found[0.7])
+
+
+@pytest.mark.parametrize("without", [{"start": None}, {"keep_heads": False}])
+def test_a_share_of_weights_that_a_run_does_not_start_from_is_refused(job, without):
+    config = dataclasses.replace(job.config, seeds=1, keep_heads=without.get("keep_heads", True), start_share=0.5)
+    other = dataclasses.replace(job, config=config, start=without.get("start", job.start))
+    with pytest.raises(ConfigError) as error:
+        run(other)
+    assert str(error.value) == (
+        "start_share: expected 0 where a run does not begin with trained weights and heads, but found 0.5. "
+        "Name weights with --start and set keep_heads, or set start_share to 0."
+    )

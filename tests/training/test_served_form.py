@@ -10,6 +10,7 @@ import pytest
 import training.served_form as served_form
 from model.artifact import build_artifact, load_artifact
 from model.engine import Engine
+from model.predictions import Prediction
 from model.weights import CODES, DELTA, GRAPH, LAYOUT, MANIFEST, SCALES
 from training.config import FLOAT32, INT8
 from training.run import train
@@ -83,3 +84,13 @@ def test_8_bits_are_given_up_where_they_cost_more_than_is_allowed(export_anew, m
     _, manifest = export_anew()
     assert manifest["precision"] == FLOAT32
     assert manifest["parity"]["max_probability_difference"] < served_form.PARITY
+
+
+def test_what_only_one_of_two_predictions_has_a_probability_of_is_nothing_in_the_other():
+    def said(**scores):
+        return Prediction((), {}, (), (), scores, (), 3, False)
+
+    one = said(stage={"start": 0.75, "finish": 0.5}, verdict={"good": 0.875})
+    other = said(stage={"start": 0.5, "finish": 0.5})
+    assert served_form.probability_differences(one, other) == [0.25, 0.0, 0.875]
+    assert sorted(served_form.probability_differences(other, one)) == [0.0, 0.25, 0.875]

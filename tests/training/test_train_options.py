@@ -135,4 +135,5 @@ def test_a_users_few_sentences_take_the_configuration_for_few(
 
 def test_the_configuration_for_few_sentences_holds_keys_of_the_projects():
     assert load_run_config(project.FEW).head_start
-    assert load_run_config(project.ROOT / "training/further.toml").keep_heads
+    for file in ("further.toml", "distil.toml"):
+        assert load_run_config(project.ROOT / "training" / file).keep_heads
