@@ -20,6 +20,9 @@ from training.scored_axes import SPANS, scored_axes
 _THRESHOLDS = np.round(np.arange(0.30, 0.701, 0.02), 2)
 
 
+# Four digits are kept: go on until they hold.
+_EXACT = {"gtol": 1e-9, "ftol": 1e-14}
+
 _Row = tuple[GoldSentence, Tokens, SentenceOutputs]
 
 
@@ -112,18 +115,11 @@ def fit_line(probabilities: Sequence[float], right: Sequence[bool]) -> tuple[flo
     Source: Platt 1999, "Probabilistic Outputs for Support Vector Machines", with its targets, which keep few decisions
     from making the line endlessly sure.
     """
-    positives, negatives = sum(right), len(right) - sum(right)
-    if not positives or not negatives:
+    if all(right) or not any(right):
         return AS_THE_WORD
-    logits = np.array([logit(p) for p in probabilities])
-    targets = np.where(right, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-
-    def loss(line: NDArray[np.float64]) -> float:
-        scaled = line[0] * logits + line[1]
-        return float((np.logaddexp(0.0, scaled) - targets * scaled).mean())
-
-    slope, offset = minimize(loss, AS_THE_WORD, method="Nelder-Mead").x
-    return (round(float(slope), 4), round(float(offset), 4)) if slope > 0 else AS_THE_WORD
+    logits = np.array([[logit(p)] for p in probabilities])
+    slope, [offset] = _fit_slope(logits, np.array(right)[:, None])
+    return (round(slope, 4), round(offset, 4)) if slope > 0 else AS_THE_WORD
 
 
 def fit_temperature(logits: Floats, gold: NDArray[np.intp]) -> float:
@@ -168,23 +164,34 @@ def fit_labels(logits: Floats, gold: NDArray[np.bool_], labels: Sequence[str]) -
 
     Source: Platt 1999, as in `fit_line`, with one slope for all labels.
     """
-    wide = logits.astype(np.float64)
-    held = gold.sum(axis=0)
-    targets = np.where(gold, (held + 1) / (held + 2), 1 / (len(gold) - held + 2))
+    bounds = [(1 / 5.0, 1 / 0.2), *[(-5.0, 5.0)] * len(labels)]
+    slope, offsets = _fit_slope(logits.astype(np.float64), gold, bounds)
+    return round(1.0 / slope, 4), {label: round(offset, 4) for label, offset in zip(labels, offsets, strict=True)}
 
-    def loss(found: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        """Negative log-likelihood and its gradient, for the temperature's logarithm and the offsets."""
-        divided = wide * np.exp(-found[0])
-        scaled = divided + found[1:]
+
+def _fit_slope(
+    logits: NDArray[np.float64], right: NDArray[np.bool_], bounds: Sequence[tuple[float, float]] | None = None
+) -> tuple[float, list[float]]:
+    """Find one slope and an offset for each column that make probabilities of logits.
+
+    Args:
+        logits: Shape (N, K).
+        right: What came true, of the same shape.
+        bounds: Of the slope and of each offset, if they have any.
+    """
+    positives = right.sum(axis=0)
+    targets = np.where(right, (positives + 1) / (positives + 2), 1 / (len(right) - positives + 2))
+
+    def loss(line: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """Negative log-likelihood, and its gradient."""
+        scaled = line[0] * logits + line[1:]
         off = (sigmoid(scaled) - targets) / targets.size
-        gradient = np.array([-(off * divided).sum(), *off.sum(axis=0)])
+        gradient = np.array([(off * logits).sum(), *off.sum(axis=0)])
         return float((np.logaddexp(0.0, scaled) - targets * scaled).mean()), gradient
 
-    bounds = [(np.log(0.2), np.log(5.0)), *[(-5.0, 5.0)] * len(labels)]
-    found = minimize(loss, np.zeros(len(bounds)), jac=True, method="L-BFGS-B", bounds=bounds, options={"gtol": 1e-9}).x
-    return round(float(np.exp(found[0])), 4), {
-        label: round(float(offset), 4) for label, offset in zip(labels, found[1:], strict=True)
-    }
+    start = np.array([1.0, *[0.0] * logits.shape[1]])
+    slope, *offsets = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=_EXACT).x
+    return float(slope), [float(offset) for offset in offsets]
 
 
 def fit_threshold(probabilities: NDArray[np.float64], gold: NDArray[np.bool_]) -> float:

@@ -37,7 +37,7 @@ from training.served_form import Exporter
 from training.sources import TRAIN, LoadedSource
 from training.splits import Split, label_counts, shared_sentences, split_sources
 from training.swaps import NameSwapper
-from training.trained import check_labels, load_weights, mix, start_from
+from training.trained import check_labels, load_weights, start_from
 
 LOG = "log.jsonl"
 # Entry of a manifest: benchmark sources behind weights that are therefore not to be given away.
@@ -117,8 +117,6 @@ def train(job: Job, report: Callable[[Step], None]) -> dict[str, Any]:
         network.eval()
     else:
         network, log, seeds = fit_seeds(fitter, new_network, split)
-        if config.start_share:
-            mix(network, new_network(), config.start_share)
 
     job.out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=job.out.parent, prefix=".training-") as staging:
@@ -203,12 +201,13 @@ def _split(job: Job) -> Split:
 def _start(job: Job, split: Split) -> weights.Release | None:
     """The trained weights to start from, checked against what the configuration does with them."""
     config = job.config
-    if config.seeds > 1 and not job.weights and not (job.start and config.keep_heads and split.dev):
+    goes_on = job.weights or (job.start and config.keep_heads)
+    if config.seeds > 1 and not (goes_on and (job.weights or split.dev)):
         raise ConfigError(
             f"seeds: expected 1 where runs do not begin with the same trained weights and heads, or where no sentences "
             f"are held out, but found {config.seeds}. Name weights with --start and set keep_heads, or set seeds to 1."
         )
-    if config.start_share and not job.weights and not (job.start and config.keep_heads):
+    if config.start_share and not goes_on:
         raise ConfigError(
             f"start_share: expected 0 where a run does not begin with trained weights and heads, but found "
             f"{config.start_share}. Name weights with --start and set keep_heads, or set start_share to 0."

@@ -41,23 +41,6 @@ def start_from(network: Network, release: weights.Release, encoder_folder: Path,
                 parameter.copy_(torch.from_numpy(ours[name]))
 
 
-def mix(network: Network, other: Network, share: float) -> None:
-    """Give the network, in place, the weighted mean of its weights and another's.
-
-    Weights that were trained on from others often do best between the two (Wortsman et al. 2022, "Robust fine-tuning of
-    zero-shot models").
-
-    Args:
-        other: Of the same shapes, and near in training: the weights that the network started from.
-        share: Of the other's weights in the mean, from 0 to below 1.
-    """
-    theirs = dict(other.named_parameters())
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            mean = share * theirs[name].double() + (1.0 - share) * parameter.double()
-            parameter.copy_(mean.to(parameter.dtype))
-
-
 def load_predictor(
     release_folder: Path, encoder_folder: Path | None = None, function_words: Sequence[str] = ()
 ) -> TorchPredictor:

@@ -17,16 +17,12 @@ from rich.table import Table
 from safetensors.numpy import load_file, save
 
 from model import weights
-from model.decoding import Decoder
 from model.encoder_files import WEIGHTS_FILE, find_encoder
-from model.network import load_network
 from model.outputs import Floats
-from model.tokenization import SentenceTokenizer
 from training.evaluation import evaluate_predictor, headline
 from training.project import FUNCTION_WORDS, project_split, read_words
 from training.run import float_weights_file
-from training.torch_predictor import TorchPredictor
-from training.trained import load_weights
+from training.trained import load_predictor, load_weights
 
 BITS = (8, 4, 2, 1)
 RANKS = (64, 32, 16, 8)
@@ -70,19 +66,17 @@ def main() -> None:
     arguments = parser.parse_args()
     release = weights.load_release(arguments.release)
     codebook = release.codebook
-    encoder = find_encoder(release.encoder)
-    tokenizer = SentenceTokenizer(
-        encoder / "tokenizer.json", release.manifest["config"]["max_tokens"], release.load_names()
-    )
-    network = load_network(encoder, codebook, without_content=tokenizer.ids_of(read_words(FUNCTION_WORDS)))
-    predictor = TorchPredictor(network, tokenizer, Decoder(codebook, release.calibration))
+    predictor = load_predictor(arguments.release, function_words=read_words(FUNCTION_WORDS))
     split = project_split(arguments.corpora, codebook)
-    base, trained = load_file(encoder / WEIGHTS_FILE), load_file(float_weights_file(arguments.release))
+    base, trained = (
+        load_file(find_encoder(release.encoder) / WEIGHTS_FILE),
+        load_file(float_weights_file(arguments.release)),
+    )
     table = Table("form", "MB", "part")
     for axis in headline(evaluate_predictor(split.dev[:1], predictor, codebook)):
         table.add_column(axis, justify="right")
     for form, megabytes, tensors in forms(base, trained, release.manifest["packing"]["group"]):
-        load_weights(network, tensors)
+        load_weights(predictor.network, tensors)
         for part, gold in (("dev", split.dev), ("transfer", split.transfer)):
             scores = headline(evaluate_predictor(gold, predictor, codebook))
             table.add_row(form, f"{megabytes:.2f}", part, *(f"{value:.3f}" for value in scores.values()))
