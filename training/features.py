@@ -48,7 +48,7 @@ class TaughtBatch:
     Attributes:
         tags: Shape (B, L, T); rows of zeros where the teacher says nothing.
         sentence: Shape (B, K), NaN where the teacher says nothing.
-        target_weights: Shape (M, B * L): each row averages the tokens of one mention that the teacher found.
+        target_weights: Shape (M, B * L): each row averages the tokens of one target that the teacher speaks of.
         targets: Shape (M, S).
     """
 

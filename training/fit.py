@@ -16,6 +16,7 @@ from model.network import Network
 from model.outputs import SentenceOutputs
 from model.predictor import Predictor
 from model.records import GoldSentence
+from model.spans import Span
 from model.tokenization import SentenceTokenizer
 from training.config import TrainingConfig
 from training.contrastive import contrastive_warm_up
@@ -107,7 +108,7 @@ class Fitter:
 
         begun = copy.deepcopy(network.state_dict()) if config.start_share else {}
         self._start(network, train)
-        lessons = self._ask([s.text for s in train])
+        lessons = self._ask(train)
         for step in train_steps(network, self._epoch_data(train, lessons), score, config, lessons):
             self.report(step if dev else dataclasses.replace(step, score=None, is_best=False))
             if step.score is None:
@@ -137,12 +138,15 @@ class Fitter:
         network.eval()
         return log
 
-    def _ask(self, texts: Sequence[str]) -> dict[tuple[int, ...], Lesson]:
-        """What the teacher says of sentences, by their token ids; nothing without a teacher."""
+    def _ask(self, train: Sequence[GoldSentence]) -> dict[tuple[int, ...], Lesson]:
+        """What the teacher says of sentences and of their targets, by token ids; nothing without a teacher."""
         if self.teacher:
-            tokens = self.tokenizer(texts)
-            new = [text for text, t in zip(texts, tokens, strict=True) if tuple(t.ids) not in self._lessons]
-            self._lessons |= teach(new, self.teacher, self.tokenizer)
+            tokens = self.tokenizer([s.text for s in train])
+            asked: dict[str, list[Span]] = {}
+            for sentence, t in zip(train, tokens, strict=True):
+                if tuple(t.ids) not in self._lessons:
+                    asked.setdefault(sentence.text, []).extend(target.span for target in sentence.targets or ())
+            self._lessons |= teach(asked, self.teacher, self.tokenizer)
         return self._lessons
 
     def _start(self, network: Network, train: Sequence[GoldSentence]) -> None:

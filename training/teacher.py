@@ -4,7 +4,7 @@ The student learns from them beside the gold, and where there is no gold. The id
 "Distilling the Knowledge in a Neural Network"; the probabilities are the teacher's calibrated ones.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from model.calibration import Numbers, softmax
 from model.decoding import Decoder, Tokens
 from model.outputs import Floats, SentenceOutputs
 from model.predictor import Predictor
-from model.spans import covered_tokens
+from model.spans import Span, covered_tokens
 from model.tokenization import SentenceTokenizer
 
 
@@ -25,7 +25,8 @@ class Lesson:
         tags: Probability of each tag for each token of the student, shape (L, T); zeros where the teacher has no token
             that begins at the same character.
         sentence: Probability of each label of the sentence axes, shape (K,).
-        target_spans: First and one past the last token of each mention that the teacher found.
+        target_spans: First and one past the last token of each target that it was asked about, and of each mention
+            that it found.
         targets: Probability of each label of the target axis for those, shape (M, S).
     """
 
@@ -41,26 +42,26 @@ class Lesson:
 
 
 def teach(
-    texts: Sequence[str], teacher: Predictor, student_tokenizer: SentenceTokenizer
+    asked: Mapping[str, Iterable[Span]], teacher: Predictor, student_tokenizer: SentenceTokenizer
 ) -> dict[tuple[int, ...], Lesson]:
     """Ask a teacher about sentences.
 
     Args:
+        asked: Targets of each sentence, by its text: asked about beside the mentions that the teacher finds.
         teacher: A model under the student's codebook, with its calibration.
 
     Returns:
         A lesson for each sentence, by the student's token ids.
     """
-    texts = list(dict.fromkeys(texts))
-    theirs = teacher.tokenizer(texts)
-    ours = student_tokenizer(texts)
+    theirs = teacher.tokenizer(list(asked))
+    ours = student_tokenizer(list(asked))
     return {
-        tuple(mine.ids): _lesson(out, their, mine, teacher.decoder)
-        for out, their, mine in zip(teacher.outputs(theirs), theirs, ours, strict=True)
+        tuple(mine.ids): _lesson(out, their, mine, targets, teacher.decoder)
+        for out, their, mine, targets in zip(teacher.outputs(theirs), theirs, ours, asked.values(), strict=True)
     }
 
 
-def _lesson(outputs: SentenceOutputs, theirs: Tokens, ours: Tokens, decoder: Decoder) -> Lesson:
+def _lesson(outputs: SentenceOutputs, theirs: Tokens, ours: Tokens, asked: Iterable[Span], decoder: Decoder) -> Lesson:
     codebook, calibration = decoder.codebook, decoder.calibration
     tags = np.zeros((len(ours.ids), outputs.tag_logits.shape[1]), dtype=np.float32)
     if axis := codebook.mention_axis:
@@ -78,10 +79,10 @@ def _lesson(outputs: SentenceOutputs, theirs: Tokens, ours: Tokens, decoder: Dec
     spans: list[tuple[int, int]] = []
     targets: list[Numbers] = []
     if axis := codebook.target_axis:
-        for mention in said.mentions:
-            covered = covered_tokens(ours.spans, mention.span)
-            if covered:
+        for target in dict.fromkeys([*asked, *(mention.span for mention in said.mentions)]):
+            covered = covered_tokens(ours.spans, target)
+            if covered and covered_tokens(theirs.spans, target):  # neither was cut off before it
                 spans.append((covered[0], covered[-1] + 1))
-                targets.append(decoder.target_probabilities(axis, outputs, theirs, mention.span))
+                targets.append(decoder.target_probabilities(axis, outputs, theirs, target))
     stacked = np.array(targets, dtype=np.float32).reshape(len(spans), outputs.target_logits.shape[1])
     return Lesson(tags, sentence, tuple(spans), stacked)

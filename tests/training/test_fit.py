@@ -12,6 +12,7 @@ from model.decoding import Decoder
 from model.network import load_network
 from model.outputs import SentenceOutputs
 from model.predictor import Predictor
+from model.spans import Span, covered_tokens
 from model.tokenization import SentenceTokenizer
 from training.evaluation import evaluate_predictor
 from training.features import collate, featurize
@@ -177,13 +178,23 @@ class Sure(Predictor):
 
 def test_a_lesson_holds_the_teachers_probabilities_in_the_students_tokens(tokenizer, tiny_codebook):
     text = "The kale was delicious."
-    [(ids, lesson)] = teach([text, text], Sure(tokenizer, tiny_codebook, 0.8), tokenizer).items()
+    [(ids, lesson)] = teach({text: []}, Sure(tokenizer, tiny_codebook, 0.8), tokenizer).items()
     assert list(ids) == tokenizer([text])[0].ids
     assert lesson.sentence == pytest.approx([0.8] * 4)
     assert lesson.tags.sum(axis=1) == pytest.approx([0, *[1] * (len(ids) - 2), 0])  # nothing of special tokens
     # "kale" is the second word, of four tokens; the teacher took its first for a mention.
     assert lesson.target_spans == ((2, 6),)
     assert lesson.targets.argmax(axis=1).tolist() == [2]
+
+
+def test_a_lesson_answers_for_the_targets_of_the_gold_beside_the_mentions_found(tokenizer, tiny_codebook):
+    text = "The kale was delicious."
+    kale, delicious = Span(4, 8), Span(13, 22)
+    [lesson] = teach({text: [delicious, kale]}, Sure(tokenizer, tiny_codebook, 0.8), tokenizer).values()
+    tokens = tokenizer([text])[0]
+    covered = [covered_tokens(tokens.spans, span) for span in (delicious, kale)]  # the kale it also found
+    assert lesson.target_spans == tuple((found[0], found[-1] + 1) for found in covered)
+    assert lesson.targets.argmax(axis=1).tolist() == [2, 2]
 
 
 def test_a_student_learns_from_its_teacher_where_there_is_no_gold(
@@ -207,7 +218,7 @@ def test_a_batch_that_the_teacher_does_not_know_costs_what_it_costs_without_one(
 ):
     network = network_for(tiny_codebook, tiny_encoder, tiny_config)
     rows = featurize(tiny_gold[:4], tokenizer, tiny_codebook).to_list()
-    lessons = teach(["Serve with rice."], Sure(tokenizer, tiny_codebook, 0.8), tokenizer)
+    lessons = teach({"Serve with rice.": []}, Sure(tokenizer, tiny_codebook, 0.8), tokenizer)
     weights = torch.ones(4)
     with torch.inference_mode():
         alone = losses(network, collate(rows), tiny_config, weights)
@@ -216,7 +227,7 @@ def test_a_batch_that_the_teacher_does_not_know_costs_what_it_costs_without_one(
 
 
 def test_a_renamed_sentence_keeps_what_the_teacher_says_of_the_sentence_alone(tokenizer, tiny_codebook):
-    [lesson] = teach(["The kale was delicious."], Sure(tokenizer, tiny_codebook, 0.8), tokenizer).values()
+    [lesson] = teach({"The kale was delicious.": []}, Sure(tokenizer, tiny_codebook, 0.8), tokenizer).values()
     other = lesson.for_other_names(5)
     assert other.sentence == pytest.approx([0.8] * 4)
     assert other.tags.tolist() == [[0.0] * 7] * 5
