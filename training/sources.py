@@ -227,17 +227,19 @@ def restore(record: Mapping[str, Any], documents: Mapping[str, str], codebook: C
 
 
 def load_rows(path: Path, sources: Path, codebook: Codebook) -> list[GoldSentence]:
-    """Read a file in the form of the one corpus with labels of its own that a file of sources describes.
+    """Read a file in the form that a file of sources describes: that of its corpora with labels of their own.
 
     Raises:
-        ConfigError: It describes no such corpus, or several.
+        ConfigError: It describes no such corpus, or several of different forms.
         RecordError: A row cannot be read.
     """
     found = [source for source in load_sources(sources) if source.axis]
-    if len(found) != 1:
+    # Files of one corpus, such as its training and its development part, differ in these alone.
+    forms = [dataclasses.replace(source, name="", texts=None, fixed_part=None) for source in found]
+    if not found or any(form != forms[0] for form in forms):
         raise ConfigError(
-            f"{sources}: expected one source with an 'axis', whose form {path} has, but found "
-            f"{[source.name for source in found]}. Give a file with that one."
+            f"{sources}: expected a source with an 'axis', whose form {path} has, and no other form beside it, but "
+            f"found {[source.name for source in found]}. Give a file with that one."
         )
     return labelled_rows(found[0], path, codebook)
 

@@ -40,8 +40,9 @@ def article_part(article: str, dev_share: float, test_share: float) -> str:
 def split_sources(loaded: Sequence[LoadedSource], dev_share: float, test_share: float) -> Split:
     """Divide the loaded sources.
 
-    Sentences annotated for targets alone (no mention and no sentence axis) are training data, unless dev or test
-    holds sentences of their article.
+    Sentences annotated for targets alone (no mention and no sentence axis) are training data. Where sources share an
+    article, it stands whole in the test part if one of them holds it there, or else in the development part; what
+    others have of it is left out.
     """
     parts: dict[str, list[GoldSentence]] = {TRAIN: [], DEV: [], TEST: []}
     transfer: list[GoldSentence] = []
@@ -59,8 +60,11 @@ def split_sources(loaded: Sequence[LoadedSource], dev_share: float, test_share: 
             fixed = None if divide_all else item.source.fixed_part
             part = fixed or article_part(sentence.article, dev_share, test_share)
             parts[part].append(sentence)
-    held_articles = {s.article for s in [*parts[DEV], *parts[TEST]]}
-    parts[TRAIN] += [s for s in targets_only if s.article not in held_articles]
+    parts[TRAIN] += targets_only
+    taken: set[str] = set()
+    for part in (TEST, DEV, TRAIN):
+        parts[part] = [s for s in parts[part] if s.article not in taken]
+        taken |= {s.article for s in parts[part]}
     held_out = {normalise(s.text) for s in [*parts[DEV], *parts[TEST], *transfer]}
     train = [s for s in parts[TRAIN] if normalise(s.text) not in held_out]
     # Wire copy recurs across outlets: what dev shares with test or transfer would be chosen on and reported.

@@ -138,9 +138,24 @@ def test_a_file_in_the_form_of_a_corpus_is_read_row_by_row(tmp_path, corpus):
     assert [s.id for s in load_rows(path, sources, parse_codebook(COURSES, "courses"))] == ["r/1"]
 
 
+def test_files_of_one_corpus_share_a_form(tmp_path, corpus):
+    path = corpus({"id": "a", "text": "Soup.", "kind": 1})
+    entry = ENTRY | {"benchmark": True, **COURSE}
+    sources = written(tmp_path, entry, entry | {"name": "r-dev", "texts": "dev.jsonl", "fixed_part": "dev"})
+    assert [s.id for s in load_rows(path, sources, parse_codebook(COURSES, "courses"))] == ["r/1"]
+
+
+def test_a_file_of_sources_with_several_forms_is_refused(tmp_path, corpus):
+    path = corpus({"id": "a", "text": "Soup.", "kind": 1})
+    entry = ENTRY | {"benchmark": True, **COURSE}
+    sources = written(tmp_path, entry, entry | {"name": "other", "label_field": "type"})
+    with pytest.raises(ConfigError, match=r"but found \['r', 'other'\]"):
+        load_rows(path, sources, parse_codebook(COURSES, "courses"))
+
+
 def test_a_file_of_sources_that_describes_no_one_form_is_refused(tmp_path, tiny_codebook):
     sources = written(tmp_path, ENTRY | {"benchmark": True})
-    message = f"{sources}: expected one source with an 'axis', whose form gold.jsonl has, but found []. Give a file with that one."
+    message = f"{sources}: expected a source with an 'axis', whose form gold.jsonl has, and no other form beside it, but found []. Give a file with that one."
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         load_rows(Path("gold.jsonl"), sources, tiny_codebook)
 

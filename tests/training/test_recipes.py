@@ -127,9 +127,9 @@ def test_weights_that_start_from_a_benchmark_are_held_back_too(trained, tmp_path
 @pytest.mark.parametrize("name", NAMES)
 def test_every_recipe_fits_together(name):
     codebook = load_codebook(RECIPES / name / "codebook.yaml")
-    [source] = load_sources(RECIPES / name / "sources.yaml")
-    [axis] = [axis for axis in codebook.axes if axis.name == source.axis]
-    assert set(source.labels.values()) == set(axis.label_names)
+    for source in load_sources(RECIPES / name / "sources.yaml"):
+        [axis] = [axis for axis in codebook.axes if axis.name == source.axis]
+        assert set(source.labels.values()) == set(axis.label_names)
     load_run_config(RECIPES / name / "config.toml")
 
 

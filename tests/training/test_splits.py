@@ -119,8 +119,17 @@ def test_transfer_never_trains():
 
 def test_a_fixed_part_wins_over_the_rule():
     fixed = loaded([sentence("1", A_TEST), sentence("2", A_DEV)], fixed_part=TRAIN)
-    split = split_sources([fixed, loaded([sentence("3", A_DEV)])], 0.15, 0.15)
-    assert (ids(split.train), ids(split.dev)) == (["1", "2"], ["3"])
+    split = split_sources([fixed, loaded([sentence("3", A_TRAIN)])], 0.15, 0.15)
+    assert (ids(split.train), split.dev, split.test) == (["1", "2", "3"], [], [])
+
+
+def test_an_article_that_one_source_holds_out_trains_in_no_other():
+    # As the development files of a corpus whose own split is not by article.
+    development = loaded([sentence("1", "shared"), sentence("2", "own")], fixed_part=DEV)
+    test = loaded([sentence("3", "own")], fixed_part=TEST)
+    rest = loaded([sentence("4", "shared"), sentence("5", "shared", labels=False), sentence("6", "other")])
+    split = split_sources([rest, development, test], 0.0, 0.0)
+    assert (ids(split.train), ids(split.dev), ids(split.test)) == (["6"], ["1"], ["3"])
 
 
 def test_where_all_that_is_at_hand_has_a_fixed_part_it_is_divided_all_the_same():
