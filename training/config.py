@@ -50,7 +50,7 @@ class TrainingConfig:
         group: Weights that share a scale when packed.
         max_tokens: Longest sentence in tokens, special tokens included.
         precision: Of the engine's encoder: `int8`, or `float32`, which also stands in where int8 costs accuracy.
-        dev_share, test_share: Of the articles of each source.
+        dev_share, test_share: Of the articles of each source; of none for dev where a source is a development part.
         abstain_below: Probability under which a decision is "not sure".
     """
 

@@ -43,12 +43,17 @@ def split_sources(loaded: Sequence[LoadedSource], dev_share: float, test_share: 
     Sentences annotated for targets alone (no mention and no sentence axis) are training data. Where sources share an
     article, it stands whole in the test part if one of them holds it there, or else in the development part; what
     others have of it is left out.
+
+    Args:
+        dev_share: Of the articles, where no source brings development sentences of its own.
     """
     parts: dict[str, list[GoldSentence]] = {TRAIN: [], DEV: [], TEST: []}
     transfer: list[GoldSentence] = []
     targets_only: list[GoldSentence] = []
     # Where only sources with a fixed part are at hand, they are divided as well: there must be something to choose on.
     divide_all = not any(item.gold for item in loaded if item.source.role == TRAIN and not item.source.fixed_part)
+    if not divide_all and any(item.gold and item.source.fixed_part == DEV for item in loaded):
+        dev_share = 0.0
     for item in loaded:
         if item.source.role != TRAIN:
             transfer += item.gold

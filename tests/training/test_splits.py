@@ -132,6 +132,16 @@ def test_an_article_that_one_source_holds_out_trains_in_no_other():
     assert (ids(split.train), ids(split.dev), ids(split.test)) == (["6"], ["1"], ["3"])
 
 
+def test_no_share_is_held_out_where_a_source_brings_development_sentences():
+    rest = loaded([sentence("1", A_DEV), sentence("2", A_TRAIN), sentence("3", A_TEST)])
+    development = [sentence("4", "own")]
+    with_own = split_sources([rest, loaded(development, fixed_part=DEV)], 0.15, 0.15)
+    assert (ids(with_own.train), ids(with_own.dev), ids(with_own.test)) == (["1", "2"], ["4"], ["3"])
+    # Its file may not be at hand.
+    without = split_sources([rest, loaded([], fixed_part=DEV)], 0.15, 0.15)
+    assert (ids(without.train), ids(without.dev), ids(without.test)) == (["2"], ["1"], ["3"])
+
+
 def test_where_all_that_is_at_hand_has_a_fixed_part_it_is_divided_all_the_same():
     # So that a checkout without corpora can train: something must be there to choose on.
     fixed = loaded([sentence("1", A_TEST), sentence("2", A_DEV), sentence("3", A_TRAIN)], fixed_part=TRAIN)
