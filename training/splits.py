@@ -49,7 +49,6 @@ def split_sources(loaded: Sequence[LoadedSource], dev_share: float, test_share: 
     """
     parts: dict[str, list[GoldSentence]] = {TRAIN: [], DEV: [], TEST: []}
     transfer: list[GoldSentence] = []
-    targets_only: list[GoldSentence] = []
     # Where only sources with a fixed part are at hand, they are divided as well: there must be something to choose on.
     divide_all = not any(item.gold for item in loaded if item.source.role == TRAIN and not item.source.fixed_part)
     if not divide_all and any(item.gold and item.source.fixed_part == DEV for item in loaded):
@@ -58,14 +57,10 @@ def split_sources(loaded: Sequence[LoadedSource], dev_share: float, test_share: 
         if item.source.role != TRAIN:
             transfer += item.gold
             continue
+        fixed = None if divide_all else item.source.fixed_part
         for sentence in item.gold:
-            if sentence.has_targets_alone:
-                targets_only.append(sentence)
-                continue
-            fixed = None if divide_all else item.source.fixed_part
             part = fixed or article_part(sentence.article, dev_share, test_share)
-            parts[part].append(sentence)
-    parts[TRAIN] += targets_only
+            parts[TRAIN if sentence.has_targets_alone else part].append(sentence)
     taken: set[str] = set()
     for part in (TEST, DEV, TRAIN):
         parts[part] = [s for s in parts[part] if s.article not in taken]
