@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from model.artifact import find_artifact, load_artifact
+from model.cores import cores
 from model.errors import ConfigError, NewsframeError
 from serving import access_log
 from serving.keys import FILE_VARIABLE
@@ -63,7 +64,7 @@ def serve(
     artifact = find_artifact(model, encoder).resolve()  # the one slow part, once, before there are workers
     load_artifact(artifact)  # a worker that fails is started anew, for ever: what cannot succeed ends here
     with tempfile.TemporaryDirectory(prefix="newsframe-") as home:
-        share = (os.cpu_count() or 1) // workers if workers > 1 else 0
+        share = cores() // workers if workers > 1 else 0
         os.environ.setdefault("NEWSFRAME_THREADS", str(max(share, 1) if workers > 1 else 0))
         # A second server with the same home would wipe this one's metrics.
         os.environ.setdefault("BENTOML_HOME", home)

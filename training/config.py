@@ -39,6 +39,9 @@ class TrainingConfig:
         positive_weight_power: Rare labels weigh (negatives / positives) ** power.
         targets_per_epoch: Sentences drawn each epoch from the corpora annotated for targets alone.
         swap_names: Share of sentences whose listed people and groups get names that are not listed, in each epoch.
+        consistency_weight: Of the difference between what the network says of a sentence and of its twin, the same
+            sentence with names that are not listed and other states dropped; 0 turns it off, and training without
+            twins takes half the time.
         average_last: Last epochs whose weights are averaged, and kept if dev is no worse for it; 0 turns it off.
         warm_up_steps: Steps of contrastive warm-up of the encoder before the heads are trained; 0 turns it off.
         warm_up_rate: Learning rate of the warm-up, at its peak.
@@ -81,6 +84,7 @@ class TrainingConfig:
     positive_weight_power: float
     targets_per_epoch: int
     swap_names: float
+    consistency_weight: float
     average_last: int
     warm_up_steps: int
     warm_up_rate: float

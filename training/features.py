@@ -17,6 +17,7 @@ from model.tokenization import SentenceTokenizer, pad
 from training.teacher import Lesson
 
 IGNORED = -100  # what torch's cross-entropy passes over
+TWIN = "twin"  # the column of a sentence's features with other names
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Batch:
         sentence_labels: Shape (B, K), 1 or 0, `IGNORED` where the axis was not annotated.
         target_weights: Shape (N, B * L): each row averages the tokens of one target.
         target_labels: Shape (N,).
+        twins: Whether the second half of the rows are the sentences of the first with other names, in their order.
         taught: What a teacher says of some of the rows, or None.
     """
 
@@ -38,6 +40,7 @@ class Batch:
     sentence_labels: Tensor
     target_weights: Tensor
     target_labels: Tensor
+    twins: bool = False
     taught: "TaughtBatch | None" = None
 
 
@@ -90,7 +93,7 @@ def batches(
     """Cut a dataset into batches of like length.
 
     Args:
-        size: Sentences a batch.
+        size: Sentences a batch; twins come on top.
         lessons: What a teacher says of sentences, by their token ids.
         generator: Shuffles within pools of like length and the order of the batches; None keeps the order of
             lengths.
@@ -108,7 +111,13 @@ def batches(
 
 
 def collate(rows: Sequence[dict[str, Any]], lessons: Mapping[tuple[int, ...], Lesson] | None = None) -> Batch:
-    """Pad rows of a dataset into one batch, to a multiple of eight tokens: kernels are compiled for every shape."""
+    """Pad rows of a dataset into one batch, to a multiple of eight tokens: kernels are compiled for every shape.
+
+    Rows that have a twin are followed by their twins.
+    """
+    twins = TWIN in rows[0]
+    if twins:
+        rows = [*rows, *(row[TWIN] for row in rows)]
     input_ids, mask = (torch.from_numpy(array) for array in pad([row["input_ids"] for row in rows], multiple=8))
     width = input_ids.shape[1]
     places = [(n, first, last) for n, row in enumerate(rows) for first, last, _ in row["targets"]]
@@ -120,6 +129,7 @@ def collate(rows: Sequence[dict[str, Any]], lessons: Mapping[tuple[int, ...], Le
         sentence_labels=torch.tensor([row["sentence_labels"] for row in rows]),
         target_weights=_averages(places, len(rows), width),
         target_labels=torch.tensor(labels, dtype=torch.long),
+        twins=twins,
         taught=_taught([lessons.get(tuple(row["input_ids"])) for row in rows], width) if lessons else None,
     )
 

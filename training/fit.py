@@ -21,7 +21,7 @@ from model.tokenization import SentenceTokenizer
 from training.config import TrainingConfig
 from training.contrastive import contrastive_warm_up
 from training.evaluation import evaluate_predictor, headline
-from training.features import featurize
+from training.features import TWIN, featurize
 from training.frozen import frozen_layers
 from training.head_start import fit_sentence_head
 from training.loop import Step, train_steps
@@ -207,6 +207,8 @@ class Fitter:
         full = [s for s in train if not s.has_targets_alone]
         targets_only = [s for s in train if s.has_targets_alone]
         target_rows = featurize(targets_only, self.tokenizer, self.codebook)
+        if self.swapper and config.consistency_weight and targets_only:  # all rows of a run have twins
+            target_rows = target_rows.add_column(TWIN, target_rows.to_list())
         keys = [tuple(tokens.ids) for tokens in self.tokenizer([s.text for s in full])] if lessons else []
 
         def data(epoch: int) -> Dataset:
@@ -216,10 +218,15 @@ class Fitter:
                 chosen = generator.random(len(full)) < config.swap_names
                 sentences = [self.swapper(s, generator) if swap else s for s, swap in zip(full, chosen, strict=True)]
             rows = featurize(sentences, self.tokenizer, self.codebook)
-            for key, row in zip(keys, rows if keys else (), strict=True):
-                ids = tuple(row["input_ids"])
-                if ids not in lessons:
-                    lessons[ids] = lessons[key].for_other_names(len(ids))
+            renamed = [rows]
+            if self.swapper and config.consistency_weight:
+                twins = featurize([self.swapper(s, generator) for s in full], self.tokenizer, self.codebook)
+                rows = rows.add_column(TWIN, twins.to_list())
+                renamed.append(twins)
+            for dataset in renamed if keys else ():
+                for key, ids in zip(keys, map(tuple, dataset["input_ids"]), strict=True):
+                    if ids not in lessons:
+                        lessons[ids] = lessons[key].for_other_names(len(ids))
             if not targets_only or not config.targets_per_epoch:
                 return rows
             drawn = generator.permutation(len(target_rows))[: config.targets_per_epoch]

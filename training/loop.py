@@ -54,6 +54,10 @@ def losses(network: Network, batch: Batch, config: TrainingConfig, positive_weig
     if len(batch.target_labels) and target_logits.shape[-1]:
         averaged = batch.target_weights @ target_logits  # (N, S)
         total = total + config.target_weight * functional.cross_entropy(averaged, batch.target_labels)
+    if batch.twins:
+        logits, others = sentence_logits.chunk(2)
+        difference = _difference(logits, others, network.sizes.exclusive)
+        total = total + config.consistency_weight * config.sentence_weight * difference
     if taught := batch.taught:
         total = total + config.teacher_weight * _teacher_loss(
             network, taught, config, tag_logits, sentence_logits, target_logits
@@ -81,6 +85,24 @@ def _sentence_loss(
             [loss[:, : columns.start], entropy[:, None].expand(wanted[:, columns].shape), loss[:, columns.stop :]], 1
         )
     return loss[known].mean()
+
+
+def _difference(logits: Tensor, others: Tensor, exclusive: Sequence[slice]) -> Tensor:
+    """Mean over the labels of the symmetric Kullback-Leibler divergence between two sayings of the sentence head.
+
+    Wu et al. 2021, "R-Drop: Regularized Dropout for Neural Networks".
+
+    Args:
+        logits, others: Shape (B, K).
+        exclusive: Columns of which exactly one holds.
+    """
+    # KL(p, q) + KL(q, p) = Σ (p - q) (log p - log q), and what logits and log-probabilities differ by cancels.
+    apart = (logits.sigmoid() - others.sigmoid()) * (logits - others)  # (B, K)
+    for columns in exclusive:
+        first, second = logits[:, columns], others[:, columns]
+        between = (first.softmax(dim=1) - second.softmax(dim=1)) * (first - second)
+        apart = torch.cat([apart[:, : columns.start], between, apart[:, columns.stop :]], dim=1)
+    return apart.mean() / 2
 
 
 def _teacher_loss(

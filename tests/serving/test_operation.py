@@ -17,6 +17,7 @@ import psutil
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from model.cores import cores
 from serving.benchmarks.servers import free_port
 from tests.serving.server import start_server, wait_until_ready
 
@@ -182,7 +183,7 @@ def test_a_request_is_a_span_that_says_its_id_and_no_text(operated: Operated) ->
 def test_cores_are_divided_among_workers_and_each_stays_small(operated: Operated) -> None:
     workers = operated.workers()
     assert len(workers) == WORKERS
-    share = max((psutil.cpu_count() or 1) // WORKERS, 1)
+    share = max(cores() // WORKERS, 1)
     assert {worker.environ()["NEWSFRAME_THREADS"] for worker in workers} == {str(share)}
     for worker in workers:
         memory = worker.memory_full_info()

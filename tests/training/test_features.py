@@ -7,7 +7,7 @@ import torch
 from model.records import GoldSentence, LabelledSpan
 from model.spans import Span
 from model.tokenization import SentenceTokenizer
-from training.features import IGNORED, batches, collate, featurize
+from training.features import IGNORED, TWIN, batches, collate, featurize
 from training.loop import positive_weights
 
 BEGIN_MEAT, BEGIN_PLANT, INSIDE_PLANT = 1, 3, 4  # two tags a label, behind "outside"
@@ -63,6 +63,17 @@ def test_a_target_behind_the_point_of_truncation_is_left_out(row, tiny_config):
     found = row(text, None, [("bread", "undecided"), ("beef", "tasty")])
     assert len(found["input_ids"]) == tiny_config.max_tokens
     assert found["targets"] == [[1, 2, 1]]
+
+
+def test_twins_follow_the_rows_that_they_are_twins_of(row):
+    first, second = row("The kale was delicious.", stage=[]), row("Wash your hands.", stage=["start"])
+    twin = row("The beef was delicious.", stage=[])
+    batch = collate([{**first, TWIN: twin}, {**second, TWIN: second}])
+    assert batch.twins
+    told = [ids[: sum(mask)] for ids, mask in zip(batch.input_ids.tolist(), batch.attention_mask.tolist(), strict=True)]
+    assert told == [x["input_ids"] for x in (first, second, twin, second)]
+    assert batch.sentence_labels[:2].tolist() == batch.sentence_labels[2:].tolist()
+    assert not collate([first, second]).twins
 
 
 def test_a_batch_is_padded_and_padding_is_passed_over(tokenizer, tiny_codebook):

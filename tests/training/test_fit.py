@@ -6,16 +6,18 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from scipy.special import expit, rel_entr, softmax
 
 from model.calibration import Calibration
 from model.decoding import Decoder
 from model.network import load_network
 from model.outputs import SentenceOutputs
 from model.predictor import Predictor
+from model.records import GoldSentence
 from model.spans import Span, covered_tokens
 from model.tokenization import SentenceTokenizer
 from training.evaluation import evaluate_predictor
-from training.features import collate, featurize
+from training.features import TWIN, collate, featurize
 from training.fit import Fitter, assign_folds, make_deterministic
 from training.loop import losses
 from training.run import Job, train
@@ -232,3 +234,73 @@ def test_a_renamed_sentence_keeps_what_the_teacher_says_of_the_sentence_alone(to
     assert other.sentence == pytest.approx([0.8] * 4)
     assert other.tags.tolist() == [[0.0] * 7] * 5
     assert (other.target_spans, other.targets.shape) == ((), (0, 3))
+
+
+# ---- Twins: the same sentence with other names ----
+
+
+def twins(sentences, others, tokenizer, codebook):
+    rows, theirs = (featurize(x, tokenizer, codebook).to_list() for x in (sentences, others))
+    return collate([{**row, TWIN: twin} for row, twin in zip(rows, theirs, strict=True)])
+
+
+@pytest.mark.parametrize("exclusive", [(), (slice(2, 4),)], ids=["any", "exactly one of two"])
+def test_the_loss_of_twins_is_the_divergence_between_what_is_said_of_them(
+    tiny_gold, tiny_codebook, tiny_encoder, tiny_config, tokenizer, exclusive
+):
+    network = network_for(tiny_codebook, tiny_encoder, tiny_config)
+    network.sizes = dataclasses.replace(network.sizes, exclusive=exclusive)
+    batch = twins(tiny_gold[:3], tiny_gold[3:6], tokenizer, tiny_codebook)
+    weights = torch.ones(4)
+    with torch.inference_mode():
+        without, beside = (
+            losses(network, batch, dataclasses.replace(tiny_config, consistency_weight=weight), weights)
+            for weight in (0.0, 2.0)
+        )
+        logits = network(batch.input_ids, batch.attention_mask)[1].double().numpy()
+    said = np.stack([1.0 - expit(logits), expit(logits)])  # (2, B, K)
+    divergences = rel_entr(*(said[:, :3], said[:, 3:])) + rel_entr(*(said[:, 3:], said[:, :3]))
+    divergence = divergences.sum(axis=0)  # (3, K)
+    for columns in exclusive:
+        chosen = softmax(logits[:, columns], axis=1)
+        # What is said of the axis as a whole, divided among its columns by the terms of the sum.
+        terms = (chosen[:3] - chosen[3:]) * np.log(chosen[:3] / chosen[3:])
+        assert terms.sum(axis=1) == pytest.approx(
+            (rel_entr(chosen[:3], chosen[3:]) + rel_entr(chosen[3:], chosen[:3])).sum(axis=1)
+        )
+        divergence[:, columns] = terms
+    expected = 2.0 * tiny_config.sentence_weight * divergence.mean() / 2
+    assert (beside - without).item() == pytest.approx(expected, rel=1e-2)
+
+
+def test_a_sentence_that_is_its_own_twin_costs_no_more(tiny_gold, tiny_codebook, tiny_encoder, tiny_config, tokenizer):
+    network = network_for(tiny_codebook, tiny_encoder, tiny_config)
+    config = dataclasses.replace(tiny_config, consistency_weight=2.0)
+    rows = featurize(tiny_gold[:4], tokenizer, tiny_codebook).to_list()
+    with torch.inference_mode():
+        alone = losses(network, collate(rows), config, torch.ones(4))
+        both = losses(network, twins(tiny_gold[:4], tiny_gold[:4], tokenizer, tiny_codebook), config, torch.ones(4))
+    assert both.item() == pytest.approx(alone.item(), rel=1e-5)
+
+
+def test_training_with_twins_says_the_same_of_other_names(tiny_codebook, tiny_encoder, tiny_config, tokenizer):
+    """Labels that hang on a name in the gold hang on it less where every sentence has a twin."""
+
+    def recipe(who, label, number):
+        text = f"{who} sears the beef {'hard ' * number}."
+        return GoldSentence(text, text, None, {"manner": frozenset([label])}, None, str(number))
+
+    gold = [recipe("Moscow", "gentle", n) for n in range(8)] + [recipe("Paris", "fierce", n) for n in range(8)]
+    to_other = lambda sentence, generator: dataclasses.replace(  # noqa: E731
+        sentence, text=sentence.text.replace("Moscow", "#").replace("Paris", "Moscow").replace("#", "Paris")
+    )
+    apart = []
+    for weight in (0.0, 4.0):
+        config = dataclasses.replace(tiny_config, epochs=20, swap_names=0.0, consistency_weight=weight)
+        network = network_for(tiny_codebook, tiny_encoder, config)
+        Fitter(config, tiny_codebook, tokenizer, to_other, lambda step: None).fit(network, gold, [])
+        batch = collate(featurize([gold[0], to_other(gold[0], None)], tokenizer, tiny_codebook).to_list())
+        with torch.inference_mode():
+            said = network(batch.input_ids, batch.attention_mask)[1].sigmoid()
+        apart.append((said[0] - said[1]).abs().max().item())
+    assert apart[1] < 0.1 < apart[0]

@@ -1,7 +1,6 @@
 """A real server process that the tests of this folder attack, and what they look at afterwards."""
 
 import json
-import os
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -176,8 +175,3 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Victim]]:
 def texts() -> list[str]:
     """Sentences of news."""
     return read_sentences()
-
-
-def cores() -> int:
-    """How many there are."""
-    return os.cpu_count() or 1
