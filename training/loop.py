@@ -54,7 +54,7 @@ def losses(network: Network, batch: Batch, config: TrainingConfig, positive_weig
     if len(batch.target_labels) and target_logits.shape[-1]:
         averaged = batch.target_weights @ target_logits  # (N, S)
         total = total + config.target_weight * functional.cross_entropy(averaged, batch.target_labels)
-    if batch.twins:
+    if batch.twins and sentence_logits.shape[-1]:
         logits, others = sentence_logits.chunk(2)
         difference = _difference(logits, others, network.sizes.exclusive)
         total = total + config.consistency_weight * config.sentence_weight * difference

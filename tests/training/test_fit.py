@@ -304,3 +304,15 @@ def test_training_with_twins_says_the_same_of_other_names(tiny_codebook, tiny_en
             said = network(batch.input_ids, batch.attention_mask)[1].sigmoid()
         apart.append((said[0] - said[1]).abs().max().item())
     assert apart[1] < 0.1 < apart[0]
+
+
+def test_twins_cost_nothing_where_a_codebook_has_no_labels_of_the_sentence(
+    tiny_gold, tiny_codebook, tiny_encoder, tiny_config, tokenizer
+):
+    mentions_alone = dataclasses.replace(tiny_codebook, axes=(tiny_codebook.mention_axis,))
+    network = network_for(mentions_alone, tiny_encoder, tiny_config)
+    gold = [dataclasses.replace(s, labels={}, targets=None) for s in tiny_gold[:2]]
+    config = dataclasses.replace(tiny_config, consistency_weight=2.0)
+    with torch.inference_mode():
+        loss = losses(network, twins(gold, gold, tokenizer, mentions_alone), config, torch.ones(0))
+    assert loss.isfinite()
