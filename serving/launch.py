@@ -64,8 +64,8 @@ def serve(
     artifact = find_artifact(model, encoder).resolve()  # the one slow part, once, before there are workers
     load_artifact(artifact)  # a worker that fails is started anew, for ever: what cannot succeed ends here
     with tempfile.TemporaryDirectory(prefix="newsframe-") as home:
-        share = cores() // workers if workers > 1 else 0
-        os.environ.setdefault("NEWSFRAME_THREADS", str(max(share, 1) if workers > 1 else 0))
+        threads = max(cores() // workers, 1) if workers > 1 else 0
+        os.environ.setdefault("NEWSFRAME_THREADS", str(threads))
         # A second server with the same home would wipe this one's metrics.
         os.environ.setdefault("BENTOML_HOME", home)
         os.environ |= {"NEWSFRAME_MODEL": str(artifact), "BENTOML_DO_NOT_TRACK": "True", "HF_HUB_OFFLINE": "1"}

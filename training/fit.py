@@ -207,7 +207,8 @@ class Fitter:
         full = [s for s in train if not s.has_targets_alone]
         targets_only = [s for s in train if s.has_targets_alone]
         target_rows = featurize(targets_only, self.tokenizer, self.codebook)
-        if self.swapper and config.consistency_weight and targets_only:  # all rows of a run have twins
+        to_twin = self.swapper if config.consistency_weight else None
+        if to_twin and targets_only:  # all rows of a run have twins
             target_rows = target_rows.add_column(TWIN, target_rows.to_list())
         keys = [tuple(tokens.ids) for tokens in self.tokenizer([s.text for s in full])] if lessons else []
 
@@ -219,8 +220,8 @@ class Fitter:
                 sentences = [self.swapper(s, generator) if swap else s for s, swap in zip(full, chosen, strict=True)]
             rows = featurize(sentences, self.tokenizer, self.codebook)
             renamed = [rows]
-            if self.swapper and config.consistency_weight:
-                twins = featurize([self.swapper(s, generator) for s in full], self.tokenizer, self.codebook)
+            if to_twin:
+                twins = featurize([to_twin(s, generator) for s in full], self.tokenizer, self.codebook)
                 rows = rows.add_column(TWIN, twins.to_list())
                 renamed.append(twins)
             for dataset in renamed if keys else ():

@@ -81,9 +81,7 @@ def _sentence_loss(
     for columns in exclusive:
         # The same scale as the binary losses: the cross-entropy of the axis is spread over its columns.
         entropy = functional.cross_entropy(logits[:, columns], wanted[:, columns], reduction="none")  # (B,)
-        loss = torch.cat(
-            [loss[:, : columns.start], entropy[:, None].expand(wanted[:, columns].shape), loss[:, columns.stop :]], 1
-        )
+        loss[:, columns] = entropy[:, None]
     return loss[known].mean()
 
 
@@ -100,8 +98,7 @@ def _difference(logits: Tensor, others: Tensor, exclusive: Sequence[slice]) -> T
     apart = (logits.sigmoid() - others.sigmoid()) * (logits - others)  # (B, K)
     for columns in exclusive:
         first, second = logits[:, columns], others[:, columns]
-        between = (first.softmax(dim=1) - second.softmax(dim=1)) * (first - second)
-        apart = torch.cat([apart[:, : columns.start], between, apart[:, columns.stop :]], dim=1)
+        apart[:, columns] = (first.softmax(dim=1) - second.softmax(dim=1)) * (first - second)
     return apart.mean() / 2
 
 
